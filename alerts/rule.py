@@ -1,0 +1,97 @@
+"""The contract of a rule: what it is shown, what it may remember and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from command.domain.alert import Finding
+from command.domain.health import SourceHealth
+from command.domain.track import Track
+from maps.areas import AreaIndex
+
+
+class RuleConfig(BaseModel):
+    """What every rule's configuration has. A rule's own Config extends it, in the same file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    severity: str
+    """critical, high, medium or low."""
+
+
+class Memory(MutableMapping[str, dict[str, Any]]):
+    """What a rule remembers, by key: JSON-able facts. Changes are saved in the flush's own transaction.
+
+    Assign a whole new dict to change an entry; what is mutated in place is not seen.
+    """
+
+    def __init__(self, entries: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self._entries: dict[str, dict[str, Any]] = dict(entries or {})
+        self._changed: set[str] = set()
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self._entries[key]
+
+    def __setitem__(self, key: str, value: dict[str, Any]) -> None:
+        self._entries[key] = value
+        self._changed.add(key)
+
+    def __delitem__(self, key: str) -> None:
+        del self._entries[key]
+        self._changed.add(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def take_changes(self) -> dict[str, dict[str, Any] | None]:
+        """What changed since the last call; None marks an entry that is gone."""
+        changes = {key: self._entries.get(key) for key in self._changed}
+        self._changed.clear()
+        return changes
+
+
+class Exemptions(Protocol):
+    """Own assets and the expiring allow-list: subjects that are never alarmed on as contacts."""
+
+    def covers(self, subject: str, *, rule: str, now_us: int) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a rule may look at besides the new states. `tracks` holds the latest of every track, by 16-byte id."""
+
+    realm: str
+    now_us: int
+    tracks: Mapping[bytes, Track]
+    areas: AreaIndex
+    exemptions: Exemptions
+    health: Sequence[SourceHealth] = ()
+
+
+class Rule(Protocol):
+    """One rule. `evaluate` sees each flush's new states in the order of observed_at, `tick` the passing of time.
+
+    Both return findings; a rule keeps its episodes in `memory`, so that one episode is one alert: OPENED once,
+    REVISED when something that a person must know changed, CLEARED at its end.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[RuleConfig]]
+
+    def __init__(self, config: Any, memory: Memory) -> None: ...
+
+    def evaluate(self, states: npt.NDArray[np.void], world: World) -> list[Finding]:
+        """states: (n,) TRACK_STATE_DTYPE, oldest first."""
+        ...
+
+    def tick(self, world: World) -> list[Finding]: ...

@@ -1,0 +1,1 @@
+"""One file a rule; each has its line in alerts/registry.py."""

@@ -1,0 +1,1 @@
+"""The REST and WebSocket edge: one router a noun."""

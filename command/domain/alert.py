@@ -1,0 +1,98 @@
+"""Alerts: what the machine says. One episode is one alert with revisions; its events are append-only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from command.domain.geo import Position
+
+
+class Severity(IntEnum):
+    """Higher is worse. `name.lower()` is the word in routing keys and JSON."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def from_word(cls, word: str) -> Severity:
+        try:
+            return cls[word.upper()]
+        except KeyError as exc:
+            raise ValueError(f"severity {word!r}; write one of critical, high, medium, low") from exc
+
+
+class FindingKind(StrEnum):
+    OPENED = "opened"
+    REVISED = "revised"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a rule says about one episode. Intake gives it its alert_id and revision.
+
+    `because` and its params name a text in command/i18n (`because.<rule>...`), so each reader gets their language.
+    """
+
+    kind: FindingKind
+    rule: str
+    severity: Severity
+    subject: str
+    area: str | None
+    """The area's slug, as in routing keys; None where the rule is not about an area."""
+    episode_start_us: int
+    observed_at_us: int
+    position: Position | None
+    because: str
+    because_params: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[bytes, ...] = ()
+    """observation_ids, 16 bytes each, oldest first."""
+    track_id: uuid.UUID | None = None
+
+
+class AlertEventKind(StrEnum):
+    OPENED = "opened"
+    REVISED = "revised"
+    CLEARED = "cleared"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alert:
+    """The current state of one alert (the projection of its events)."""
+
+    alert_id: uuid.UUID
+    revision: int
+    realm: str
+    rule: str
+    severity: Severity
+    subject: str
+    subject_label: str
+    area: str | None
+    track_id: uuid.UUID | None
+    position: Position | None
+    because: str
+    because_params: Mapping[str, Any]
+    evidence: tuple[bytes, ...]
+    opened_at_us: int
+    observed_at_us: int
+    recorded_at_us: int
+    cleared_at_us: int | None = None
+    acknowledged_at_us: int | None = None
+    acknowledged_by: str | None = None
+    comment: str | None = None
+
+
+def routing_key(alert: Alert) -> str:
+    """`alert.<severity>.<area or none>.<rule>`."""
+    return f"alert.{alert.severity.word}.{alert.area or 'none'}.{alert.rule}"

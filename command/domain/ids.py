@@ -1,0 +1,37 @@
+"""Deterministic identity: the same fact has the same id, whoever computes it and however often."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import uuid
+from typing import Final
+
+_MIZUGIWA: Final = uuid.UUID("6f2c9d2e-6c0b-5c39-8f0e-0b7c6d697a75")
+_US: Final = struct.Struct("<q")
+
+
+def observation_id(source: str, observed_at_us: int, raw: bytes) -> bytes:
+    """16 bytes from source, time and raw bytes (BLAKE2b-128)."""
+    return hashlib.blake2b(_US.pack(observed_at_us) + raw, digest_size=16, key=source.encode()[:64]).digest()
+
+
+def track_id(realm: str, subject: str) -> uuid.UUID:
+    """The id of the track of an identified subject (`mmsi:431002123`) in a realm."""
+    return uuid.uuid5(_MIZUGIWA, f"track|{realm}|{subject}")
+
+
+def alert_id(realm: str, rule: str, subject: str, area: str | None, episode_start_us: int) -> uuid.UUID:
+    """One episode of one rule about one subject is one alert."""
+    return uuid.uuid5(_MIZUGIWA, f"alert|{realm}|{rule}|{subject}|{area or ''}|{episode_start_us}")
+
+
+def delivery_id(alert: uuid.UUID, revision: int, channel: str) -> uuid.UUID:
+    """One revision of an alert goes out once by each channel."""
+    return uuid.uuid5(_MIZUGIWA, f"delivery|{alert}|{revision}|{channel}")
+
+
+def stable_key(text: str) -> int:
+    """A 63-bit key for an identity that is not a number (a MAVLink uid, a contact's label); 0 is never given."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 1) or 1

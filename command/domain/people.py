@@ -1,0 +1,29 @@
+"""People and their roles."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    OFFICER = "officer"
+    PILOT = "pilot"
+    RESPONDER = "responder"
+    ANALYST = "analyst"
+    MANAGER = "manager"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """A person with an account. The password's hash stays in the store."""
+
+    user_id: uuid.UUID
+    login: str
+    display_name: str
+    roles: frozenset[Role]
+    must_change_password: bool
+    disabled: bool = False

@@ -1,0 +1,1 @@
+"""PostGIS: tables, COPY, migrations. The only place that writes SQL."""

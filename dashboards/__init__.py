@@ -1,0 +1,1 @@
+"""The console: shell, panels and the map."""

@@ -1,0 +1,1 @@
+"""One file a panel; each has its line in dashboards/registry.py."""

@@ -1,0 +1,1 @@
+"""Places and shapes: areas, coastlines, tiles, geodesy."""

@@ -1,0 +1,1 @@
+"""MAVLink vehicles: decoding, links and recordings."""

@@ -1,0 +1,85 @@
+"""Fixtures that every test may use: real recordings, a fresh PostGIS database, a fresh RabbitMQ vhost."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from command.services import Endpoints, delete_vhost, ensure_services, ensure_vhost, stop_services
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout's root."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real recordings beside the checkout; a test that needs them skips where they are absent, and fails in CI."""
+    path = REPOSITORY.parent / "shared" / "data"
+    if not path.is_dir():
+        message = "the real recordings are not at ../shared/data; this test needs them"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """PostGIS and RabbitMQ: DATABASE_URL and AMQP_URL where set, else private servers for this test run."""
+    data_dir = tmp_path_factory.mktemp("services")
+    for directory in (data_dir, *data_dir.parents[:2]):
+        directory.chmod(0o755)
+    yield ensure_services(data_dir, database_url=os.environ.get("DATABASE_URL"), amqp_url=os.environ.get("AMQP_URL"))
+    stop_services(data_dir)
+
+
+@pytest.fixture
+def database_url(endpoints: Endpoints) -> Iterator[str]:
+    """A fresh database with PostGIS, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(endpoints.database_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield psycopg.conninfo.make_conninfo(endpoints.database_url, dbname=name)
+    with psycopg.connect(endpoints.database_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def amqp_url(endpoints: Endpoints) -> str:
+    """The broker, without a vhost."""
+    return endpoints.amqp_url
+
+
+@pytest.fixture
+def vhost(endpoints: Endpoints) -> Iterator[str]:
+    """A fresh vhost, deleted afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    ensure_vhost(endpoints, name)
+    yield name
+    delete_vhost(endpoints, name)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., None]:
+    """Wait until a condition holds, or fail after `within_s` with what was last seen."""
+
+    def wait(condition: Callable[[], object], *, within_s: float = 20.0, every_s: float = 0.05) -> None:
+        deadline = monotonic() + within_s
+        while not (seen := condition()):
+            if monotonic() > deadline:
+                pytest.fail(f"not so within {within_s} s; last seen: {seen!r}")
+            sleep(every_s)
+
+    return wait

@@ -1,0 +1,1 @@
+"""Images to detections: the detector contract arrives with the vision work."""
