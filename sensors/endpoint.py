@@ -1,0 +1,120 @@
+"""Endpoint URLs and the configuration of a source that has a line to the outside.
+
+`udp://host:port` (bound; a multicast group is joined), `tcp://host:port` (client), `tcp-listen://host:port?clients=16`
+(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, and `file:///path?follow=true` (what a growing file gains).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import Field, field_validator
+
+from sensors.source import SourceConfig
+
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+MAX_CLIENTS: Final = 256
+
+Scheme = Literal["udp", "tcp", "tcp-listen", "serial", "file"]
+
+
+class BadEndpoint(ValueError):
+    """An endpoint URL that names nothing to listen to or to connect to."""
+
+
+class LinkConfig(SourceConfig):
+    """What every source with a line to the outside is told: where its bytes come from and whom it believes."""
+
+    endpoint: str
+    """`udp://host:port`, `tcp://host:port`, `tcp-listen://host:port`, `serial:///dev/ttyX?baud=38400`, `file:///path`."""
+    allow: tuple[str, ...] = LOOPBACK
+    """Networks of the senders that are believed (udp and tcp-listen). Only this machine unless told otherwise."""
+    receive_buffer_bytes: int = Field(default=4 * 1024 * 1024, ge=4_096, le=256 * 1024 * 1024)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _readable_endpoint(cls, value: str) -> str:
+        parse_endpoint(value)
+        return value
+
+    @field_validator("allow")
+    @classmethod
+    def _readable_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as exc:
+                raise ValueError(f"allow: {exc}; write a network such as 192.168.10.0/24") from exc
+        return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """A parsed endpoint. `path` is for serial and file, `host` and `port` for the others."""
+
+    scheme: Scheme
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    baud: int = 38_400
+    clients: int = 16
+    follow: bool = False
+
+
+_OPTIONS: Final[dict[str, frozenset[str]]] = {
+    "udp": frozenset(),
+    "tcp": frozenset(),
+    "tcp-listen": frozenset({"clients"}),
+    "serial": frozenset({"baud"}),
+    "file": frozenset({"follow"}),
+}
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """The endpoint of a URL. Raises BadEndpoint with what to write instead."""
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as exc:
+        raise BadEndpoint(f"endpoint {text!r}: {exc}; write for example udp://127.0.0.1:10110") from exc
+    options = dict(parse_qsl(url.query, keep_blank_values=True))
+    known = _OPTIONS.get(url.scheme)
+    if known is None:
+        raise BadEndpoint(f"endpoint {text!r}: begin it with one of {', '.join(f'{s}://' for s in _OPTIONS)}")
+    if unknown := options.keys() - known:
+        raise BadEndpoint(
+            f"endpoint {text!r}: {', '.join(sorted(unknown))} is no option of {url.scheme}://; "
+            f"it has {', '.join(sorted(known)) or 'none'}"
+        )
+    if url.scheme in ("serial", "file"):
+        if url.netloc or not url.path.strip("/"):
+            raise BadEndpoint(
+                f"endpoint {text!r}: write an absolute path after three slashes, as in {url.scheme}:///path"
+            )
+        return Endpoint(
+            scheme="serial" if url.scheme == "serial" else "file",
+            path=unquote(url.path),
+            baud=_number(text, options, "baud", default=38_400, low=300, high=4_000_000),
+            follow=_truth(text, options.get("follow", "false")),
+        )
+    if not url.hostname or not port:
+        raise BadEndpoint(f"endpoint {text!r}: write a host and a port, as in {url.scheme}://127.0.0.1:10110")
+    schemes: dict[str, Scheme] = {"udp": "udp", "tcp": "tcp", "tcp-listen": "tcp-listen"}
+    clients = _number(text, options, "clients", default=16, low=1, high=MAX_CLIENTS)
+    return Endpoint(scheme=schemes[url.scheme], host=url.hostname, port=port, clients=clients)
+
+
+def _number(text: str, options: dict[str, str], name: str, *, default: int, low: int, high: int) -> int:
+    value = options.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and low <= int(value) <= high):
+        raise BadEndpoint(f"endpoint {text!r}: {name}={value} must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def _truth(text: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise BadEndpoint(f"endpoint {text!r}: follow={value} must be true or false")
+    return value == "true"
