@@ -41,8 +41,14 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     data_dir = tmp_path_factory.mktemp("services")
     for directory in (data_dir, *data_dir.parents[:2]):
         directory.chmod(0o755)
-    yield ensure_services(data_dir, database_url=os.environ.get("DATABASE_URL"), amqp_url=os.environ.get("AMQP_URL"))
-    stop_services(data_dir)
+    yield ensure_services(
+        data_dir,
+        database_url=os.environ.get("DATABASE_URL"),
+        amqp_url=os.environ.get("AMQP_URL"),
+        management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
+    )
+    if not {"DATABASE_URL", "AMQP_URL"} <= os.environ.keys():
+        stop_services(data_dir)
 
 
 @pytest.fixture
