@@ -6,16 +6,22 @@ from command.services.endpoints import (
     delete_vhost,
     ensure_services,
     ensure_vhost,
+    locate_services,
     stop_services,
 )
 from command.services.errors import ServiceMissing
+from command.services.supervisor import AlreadyRunning, Child, Supervisor
 
 __all__ = [
+    "AlreadyRunning",
+    "Child",
     "Endpoints",
     "PrivateServers",
     "ServiceMissing",
+    "Supervisor",
     "delete_vhost",
     "ensure_services",
     "ensure_vhost",
+    "locate_services",
     "stop_services",
 ]

@@ -67,8 +67,15 @@ def ensure_services(
 ) -> Endpoints:
     """Start what is needed and say where it is. Idempotent. Raises ServiceMissing with what to do."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    PrivateServers.of(data_dir, database_url=database_url, amqp_url=amqp_url).start()
+    return locate_services(data_dir, database_url=database_url, amqp_url=amqp_url, management_url=management_url)
+
+
+def locate_services(
+    data_dir: Path, *, database_url: str | None, amqp_url: str | None, management_url: str | None = None
+) -> Endpoints:
+    """Where the servers are, running or not. Raises ServiceMissing where none were ever set up."""
     servers = PrivateServers.of(data_dir, database_url=database_url, amqp_url=amqp_url)
-    servers.start()
     if servers.rabbitmq is not None:
         amqp_url, management_url = servers.rabbitmq.amqp_url, servers.rabbitmq.management_url
     if servers.postgres is not None:

@@ -83,11 +83,19 @@ class RabbitMQ:
         self.account = account
         self._facts_path = home / "broker.json"
 
-    def _facts(self) -> dict[str, Any]:
-        """Ports, password, cookie and node name: made once, kept 0600."""
+    def _read_facts(self) -> dict[str, Any]:
+        """Ports, password, cookie and node name. Raises ServiceMissing where none were ever made."""
         try:
             known: dict[str, Any] = json.loads(self._facts_path.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as exc:
+            raise ServiceMissing(f"no broker was set up in {self.home}; run `mizugiwa up` once") from exc
+        return known
+
+    def _facts(self) -> dict[str, Any]:
+        """As _read_facts, made where they are missing and given other ports where strangers took ours."""
+        try:
+            known = self._read_facts()
+        except ServiceMissing:
             known = {
                 "password": secrets.token_urlsafe(24),
                 "cookie": secrets.token_hex(20),
@@ -106,12 +114,12 @@ class RabbitMQ:
 
     @property
     def amqp_url(self) -> str:
-        facts = self._facts()
+        facts = self._read_facts()
         return f"amqp://{USER}:{facts['password']}@127.0.0.1:{facts['amqp']}"
 
     @property
     def management_url(self) -> str:
-        facts = self._facts()
+        facts = self._read_facts()
         return f"http://{USER}:{facts['password']}@127.0.0.1:{facts['management']}"
 
     def process(self) -> psutil.Process | None:

@@ -1,0 +1,35 @@
+# Two commands: `make up` runs Mizugiwa, `make test` tests it. Both set up what they need first and say so.
+.DEFAULT_GOAL := help
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: help up test test-soak lint setup setup-test bench clean
+
+help:
+	@echo "make up        set up what is missing, start everything, show the console's address"
+	@echo "make test      set up what tests need and run lint, types, import contracts and all tests"
+	@echo "make test-soak the long runs"
+
+setup:
+	@sh deploy/setup.sh run
+
+setup-test:
+	@sh deploy/setup.sh test
+
+up: setup
+	@exec $(RUN)/mizugiwa up $(ARGS)
+
+lint: setup-test
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+test: lint
+	$(RUN)/pytest -m "not soak" $(ARGS)
+
+test-soak: setup-test
+	$(RUN)/pytest -m soak --timeout=3600 $(ARGS)
+
+clean:
+	rm -rf $(VENV) .setup dashboards/map/node_modules dashboards/assets/map

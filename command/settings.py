@@ -1,0 +1,155 @@
+"""Settings: read once, from a TOML file and the environment, and passed on as values."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from command.domain.alert import Severity
+
+_SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
+FILE_NAME: Final = "mizugiwa.toml"
+
+
+class BadSettings(ValueError):
+    """A setting that cannot be used; the text is one line that says what to write instead."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WebSettings(_Part):
+    """Where the console listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8050, ge=1, le=65535)
+    tls_certificate: Path | None = None
+    """PEM chain; with tls_key the console speaks TLS."""
+    tls_key: Path | None = None
+    session_hours: float = Field(default=12.0, gt=0, le=72)
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("set both tls_certificate and tls_key, or neither")
+        for path in (self.tls_certificate, self.tls_key):
+            if path is not None and not path.is_file():
+                raise ValueError(f"{path} is not a file")
+        if self.host not in ("127.0.0.1", "::1", "localhost") and self.tls_key is None:
+            raise ValueError(
+                f"host {self.host!r} can be reached from other machines: "
+                "set tls_certificate and tls_key, or write 127.0.0.1"
+            )
+        return self
+
+
+class TeamSettings(_Part):
+    """A responders' team and the alerts that it is bound to. `*` stands for all."""
+
+    name: str = Field(pattern=_SLUG)
+    severities: tuple[str, ...] = ("critical", "high", "medium", "low")
+    areas: tuple[str, ...] = ("*",)
+    rules: tuple[str, ...] = ("*",)
+
+    @field_validator("severities")
+    @classmethod
+    def _words(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(Severity.from_word(word).word for word in words)
+
+
+class AssetSettings(_Part):
+    """A vehicle or vessel of ours: never alarmed on as a contact."""
+
+    subject: str = Field(pattern=r"^(mmsi|mavlink|label):[0-9a-z]+$")
+    kind: str
+    name_ja: str
+    name_en: str
+
+
+class Settings(_Part):
+    """Everything that can be set. `sources` and `rules` are checked by the source's and rule's own Config."""
+
+    data_dir: Path
+    database_url: str | None = None
+    amqp_url: str | None = None
+    amqp_management_url: str | None = None
+    language: str = "ja"
+    gateway: str = Field(default="local", pattern=_SLUG)
+    web: WebSettings = WebSettings()
+    teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
+    sources: tuple[dict[str, Any], ...] = ()
+    rules: dict[str, dict[str, Any]] = {}
+    assets: tuple[AssetSettings, ...] = ()
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, language: str) -> str:
+        if language not in ("ja", "en"):
+            raise ValueError("write ja or en")
+        return language
+
+    @field_validator("sources")
+    @classmethod
+    def _named(cls, sources: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        names = [source.get("name") for source in sources]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {', '.join(twice)}; give each its own name")
+        return sources
+
+
+def default_data_dir() -> Path:
+    """Root's data where the servers' account reaches it, a person's in their home (XDG base directories)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/mizugiwa")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "mizugiwa"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings of `path`, of MIZUGIWA_CONFIG, of ./mizugiwa.toml, or the defaults; the environment goes before.
+
+    Environment: MIZUGIWA_DATA_DIR, MIZUGIWA_WEB_PORT, MIZUGIWA_LANGUAGE, DATABASE_URL, AMQP_URL, AMQP_MANAGEMENT_URL.
+    Raises BadSettings.
+    """
+    named = path or (Path(os.environ["MIZUGIWA_CONFIG"]) if os.environ.get("MIZUGIWA_CONFIG") else None)
+    file = named or Path(FILE_NAME)
+    content: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            content = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise BadSettings(f"{file} is not TOML: {exc}") from exc
+    elif named is not None:
+        raise BadSettings(f"{file} is not there; name an existing settings file, or none")
+    content.setdefault("data_dir", str(default_data_dir()))
+    for name, key in (
+        ("MIZUGIWA_DATA_DIR", "data_dir"),
+        ("MIZUGIWA_LANGUAGE", "language"),
+        ("DATABASE_URL", "database_url"),
+        ("AMQP_URL", "amqp_url"),
+        ("AMQP_MANAGEMENT_URL", "amqp_management_url"),
+    ):
+        if os.environ.get(name):
+            content[key] = os.environ[name]
+    if os.environ.get("MIZUGIWA_WEB_PORT"):
+        content["web"] = {**content.get("web", {}), "port": os.environ["MIZUGIWA_WEB_PORT"]}
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as exc:
+        raise BadSettings(f"{file}: {one_line(exc)}") from exc
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().resolve()})
+
+
+def one_line(error: ValidationError) -> str:
+    """The first thing that is wrong, as `where: what (found ...)`; never a whole secret-bearing input."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    what = first["msg"].removeprefix("Value error, ")
+    found = first.get("input")
+    shown = f" (found {found!r})" if isinstance(found, (str, int, float)) and "url" not in where else ""
+    return f"{where}: {what}{shown}"
