@@ -1,0 +1,126 @@
+"""The supervisor: starts again what dies, adopts what a killed one left, stops everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from command.services import AlreadyRunning, Child, PrivateServers, Supervisor
+
+SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
+NO_SERVERS = PrivateServers(postgres=None, rabbitmq=None)
+
+
+class Running:
+    """A supervisor in a thread, and what it told."""
+
+    def __init__(self, data_dir: Path, *children: Child) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.supervisor = Supervisor(
+            data_dir, children, NO_SERVERS, on_event=lambda name, what: self.events.append((name, what))
+        )
+        self.supervisor.lock()
+        self.thread = threading.Thread(target=self.supervisor.run)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.supervisor.request_stop()
+        self.thread.join(timeout=30)
+        assert not self.thread.is_alive()
+
+
+def pid_of(data_dir: Path, name: str) -> int | None:
+    import json
+
+    path = data_dir / "run" / f"{name}.json"
+    return int(json.loads(path.read_text())["pid"]) if path.exists() else None
+
+
+def alive(pid: int | None) -> bool:
+    return pid is not None and psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_child_is_started_again_and_the_stop_ends_all(tmp_path: Path, eventually: Callable[..., None]) -> None:
+    running = Running(tmp_path, Child(name="a", argv=SLEEPER), Child(name="b", argv=SLEEPER))
+    try:
+        eventually(lambda: ("b", "started") in running.events)
+        first = pid_of(tmp_path, "a")
+        assert first is not None
+        os.kill(first, 9)
+        eventually(lambda: ("a", "started again") in running.events)
+        second = pid_of(tmp_path, "a")
+        assert second != first
+    finally:
+        running.stop()
+    assert not alive(second)
+    assert [what for name, what in running.events if name == "a"] == ["started", "died", "started again"]
+
+
+def test_children_of_a_killed_supervisor_are_adopted(tmp_path: Path, eventually: Callable[..., None]) -> None:
+    # given a supervisor in a process of its own, killed with -9
+    script = (
+        "import sys; from pathlib import Path; from command.services import *\n"
+        f"s = Supervisor(Path({str(tmp_path)!r}), [Child(name='a', argv={SLEEPER!r})], "
+        "PrivateServers(postgres=None, rabbitmq=None), on_event=print)\n"
+        "s.lock(); s.run()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL) as up:
+        eventually(lambda: alive(pid_of(tmp_path, "a")))
+        up.kill()
+    orphan = pid_of(tmp_path, "a")
+    assert alive(orphan)
+    # when a new one starts on the same folder
+    running = Running(tmp_path, Child(name="a", argv=SLEEPER))
+    try:
+        eventually(lambda: running.events)
+        # then the orphan is its child now
+        assert running.events[0] == ("a", "adopted")
+        assert pid_of(tmp_path, "a") == orphan
+    finally:
+        running.stop()
+    eventually(lambda: not alive(orphan))
+
+
+def test_an_orphan_with_other_settings_is_replaced(tmp_path: Path, eventually: Callable[..., None]) -> None:
+    old = Running(tmp_path, Child(name="a", argv=SLEEPER, env={"REALM": "live"}))
+    eventually(lambda: alive(pid_of(tmp_path, "a")))
+    orphan = pid_of(tmp_path, "a")
+    record = (tmp_path / "run" / "a.json").read_text()
+    new_folder = tmp_path / "copy"
+    (new_folder / "run").mkdir(parents=True)
+    (new_folder / "run" / "a.json").write_text(record)
+    new = Running(new_folder, Child(name="a", argv=SLEEPER, env={"REALM": "drill-x"}))
+    try:
+        eventually(lambda: ("a", "started") in new.events)
+        assert new.events[0] == ("a", "stray stopped")
+        assert pid_of(new_folder, "a") != orphan
+    finally:
+        new.stop()
+        old.stop()
+
+
+def test_a_second_supervisor_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = Running(tmp_path)
+    try:
+        second = Supervisor(tmp_path, [], NO_SERVERS, on_event=lambda *_: None)
+        with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
+            second.lock()
+    finally:
+        first.stop()
+
+
+def test_a_child_that_cannot_stay_up_is_tried_with_growing_pauses(
+    tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    running = Running(tmp_path, Child(name="a", argv=(sys.executable, "-c", "raise SystemExit(3)")))
+    try:
+        eventually(lambda: running.events.count(("a", "died")) >= 3)
+    finally:
+        running.stop()

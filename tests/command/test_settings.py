@@ -1,0 +1,72 @@
+"""Settings are read once; a bad one stops the start with one line that says what to write instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from command.settings import BadSettings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("MIZUGIWA_CONFIG", "MIZUGIWA_DATA_DIR", "MIZUGIWA_WEB_PORT", "DATABASE_URL", "AMQP_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def written(tmp_path: Path, content: str) -> Path:
+    path = tmp_path / "mizugiwa.toml"
+    path.write_text(content, "utf-8")
+    return path
+
+
+def test_without_a_file_the_console_listens_on_this_machine_only() -> None:
+    settings = load_settings()
+    assert settings.web.host == "127.0.0.1"
+    assert settings.sources == ()
+    assert [team.name for team in settings.teams] == ["duty"]
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, 'data_dir = "/srv/a"\n[web]\nport = 9000\n')
+    monkeypatch.setenv("MIZUGIWA_DATA_DIR", str(tmp_path / "b"))
+    monkeypatch.setenv("MIZUGIWA_WEB_PORT", "9001")
+    settings = load_settings()
+    assert settings.data_dir == tmp_path / "b"
+    assert settings.web.port == 9001
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[web]\nport = 99999\n", "web.port"),
+        ('[web]\nhost = "0.0.0.0"\n', "set tls_certificate and tls_key, or write 127.0.0.1"),
+        ('[web]\ntls_key = "x.pem"\n', "set both tls_certificate and tls_key"),
+        ('language = "fr"\n', "write ja or en"),
+        ('colour = "blue"\n', "colour"),
+        ('[[teams]]\nname = "t"\nseverities = ["urgent"]\n', "write one of critical, high, medium, low"),
+        ('[[sources]]\nkind = "ais"\nname = "a"\n[[sources]]\nkind = "ais"\nname = "a"\n', "give each its own name"),
+        ("not toml at all", "is not TOML"),
+    ],
+)
+def test_a_bad_setting_is_told_in_one_line(tmp_path: Path, content: str, said: str) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_in_a_bad_address_is_not_repeated(tmp_path: Path) -> None:
+    path = written(tmp_path, "amqp_url = 5\ndatabase_url = ['postgresql://u:hunter2@h/d']\n")
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="is not there"):
+        load_settings(tmp_path / "absent.toml")
