@@ -1,0 +1,50 @@
+"""RabbitMQ: the only place with pika. Connections that come back for ever, windowed confirms, the realm's queues."""
+
+from __future__ import annotations
+
+from command.bus.broker import BrokerUnavailable, TopologyMismatch
+from command.bus.consumer import Consumer, Message
+from command.bus.depths import QueueDepth, QueueWatch, queue_depths
+from command.bus.publisher import AlertPublisher, BatchPublisher, Outcome, OutcomeKind
+from command.bus.topology import (
+    ALERT_DEAD_LETTERS,
+    ALERTS,
+    OBSERVATION_DEAD_LETTERS,
+    OBSERVATIONS,
+    UNROUTABLE,
+    Binding,
+    Team,
+    Topology,
+    alert_topology,
+    declare_topology,
+    heartbeat_queue,
+    observation_topology,
+    team_queue,
+)
+
+__all__ = [
+    "ALERTS",
+    "ALERT_DEAD_LETTERS",
+    "OBSERVATIONS",
+    "OBSERVATION_DEAD_LETTERS",
+    "UNROUTABLE",
+    "AlertPublisher",
+    "BatchPublisher",
+    "Binding",
+    "BrokerUnavailable",
+    "Consumer",
+    "Message",
+    "Outcome",
+    "OutcomeKind",
+    "QueueDepth",
+    "QueueWatch",
+    "Team",
+    "Topology",
+    "TopologyMismatch",
+    "alert_topology",
+    "declare_topology",
+    "heartbeat_queue",
+    "observation_topology",
+    "queue_depths",
+    "team_queue",
+]

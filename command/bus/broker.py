@@ -1,0 +1,101 @@
+"""Where the broker is, and what its refusals mean to the person who must mend them."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowFailed, AMQPConnectorException
+from pika.exceptions import (
+    AMQPHeartbeatTimeout,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+HEARTBEAT_S: Final = 15
+"""A peer that is silent for this long is taken for dead. Work is done outside the I/O threads, so a busy
+process still beats; long enough for a machine that swaps, short enough for an officer who waits."""
+_SOCKET_TIMEOUT_S: Final = 5.0
+_STACK_TIMEOUT_S: Final = 10.0
+
+
+class BrokerUnavailable(RuntimeError):
+    """RabbitMQ cannot be reached or refuses; the text says what to do."""
+
+
+class TopologyMismatch(BrokerUnavailable):
+    """An exchange or a queue is there with other arguments than the program's."""
+
+
+def connection_parameters(amqp_url: str, vhost: str, *, name: str) -> Any:
+    """pika's parameters for `vhost` of the broker at `amqp_url`.
+
+    amqp_url: `amqp://user:password@host:port` or `amqps://...`, with no vhost in it. Raises ValueError for another.
+    `name` is shown in the broker's list of connections.
+    """
+    parts = urlsplit(amqp_url)
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname or parts.path not in ("", "/"):
+        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        raise ValueError(
+            f"AMQP_URL {shown!r}: write amqp://user:password@host:port, without a vhost (a realm has its own)"
+        )
+    query = f"?{parts.query}" if parts.query else ""
+    parameters = pika.URLParameters(f"{parts.scheme}://{parts.netloc}/{quote(vhost, safe='')}{query}")
+    parameters.heartbeat = HEARTBEAT_S
+    parameters.connection_attempts = 1
+    parameters.socket_timeout = _SOCKET_TIMEOUT_S
+    parameters.stack_timeout = _STACK_TIMEOUT_S
+    parameters.client_properties = {"connection_name": name, "product": "mizugiwa"}
+    return parameters
+
+
+def explain(reason: BaseException, parameters: Any) -> str:
+    """What happened to a connection with `parameters`, and what to do, in one line without the password."""
+    cause = _root(reason)
+    where = f"RabbitMQ at {parameters.host}:{parameters.port}, vhost {parameters.virtual_host!r}"
+    user = parameters.credentials.username
+    match cause:
+        case ProbableAuthenticationError() | ConnectionClosedByBroker(reply_code=403):
+            what = f"user {user!r} or its password is refused; correct AMQP_URL"
+        case ProbableAccessDeniedError() | ConnectionClosedByBroker(reply_code=530):
+            what = (
+                f"there is no such vhost, or user {user!r} has no permission on it; run `mizugiwa up`, or "
+                f"`rabbitmqctl add_vhost {parameters.virtual_host}` and "
+                f"`rabbitmqctl set_permissions -p {parameters.virtual_host} {user} '.*' '.*' '.*'`"
+            )
+        case ChannelClosedByBroker(reply_code=404):
+            what = (
+                f"{cause.reply_text}; the program makes it when the process that owns it starts: see `mizugiwa doctor`"
+            )
+        case ChannelClosedByBroker(reply_code=403) if "exclusive" in cause.reply_text:
+            what = f"another client has this queue and this one stands by ({cause.reply_text})"
+        case ChannelClosedByBroker() | ConnectionClosedByBroker():
+            what = f"closed by the broker: {cause.reply_code} {cause.reply_text}; tried again"
+        case AMQPHeartbeatTimeout():
+            what = f"did not answer for {HEARTBEAT_S} s; tried again, see whether it runs and the line is up"
+        case socket.gaierror():
+            what = f"the host name is not known ({cause.strerror}); correct AMQP_URL"
+        case _:
+            what = f"cannot be reached ({str(cause) or type(cause).__name__}); tried again, see `mizugiwa doctor`"
+    return f"{where}: {what}"
+
+
+def _root(reason: BaseException) -> BaseException:
+    """What lies under pika's nested connection errors."""
+    while True:
+        if isinstance(reason, AMQPConnectionWorkflowFailed) and reason.exceptions:
+            reason = reason.exceptions[-1]
+        elif isinstance(reason, AMQPConnectorException) and isinstance(
+            getattr(reason, "exception", None), BaseException
+        ):
+            reason = reason.exception
+        elif (
+            type(reason).__name__ == "AMQPConnectionError" and reason.args and isinstance(reason.args[0], BaseException)
+        ):
+            reason = reason.args[0]
+        else:
+            return reason

@@ -1,0 +1,241 @@
+"""What publishes: the gateway's batches to intake, dispatch's alerts and heartbeats to the teams."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from time import time
+from types import TracebackType
+from typing import Self
+
+from command.bus.topology import ALERTS, HEARTBEATS, OBSERVATIONS, Topology, observation_topology
+from command.bus.window import Outgoing, Window
+
+
+class BatchPublisher:
+    """The gateway's way to intake: one exchange, windowed confirms, messages in order unless the queue was full.
+
+    Any thread may publish. A refused message (the queue is full) is tried again until it is taken, and counted in
+    `refused`; the window then fills and `publish` answers False: that is the gateway's sign to shed or to wait.
+    """
+
+    def __init__(
+        self,
+        amqp_url: str,
+        vhost: str,
+        *,
+        name: str = "mizugiwa gateway",
+        window: int = 512,
+        window_bytes: int = 64 * 1024 * 1024,
+        topology: Topology | None = None,
+    ) -> None:
+        self._window = Window(
+            amqp_url,
+            vhost,
+            name=name,
+            topology=topology or observation_topology(),
+            max_messages=window,
+            max_bytes=window_bytes,
+            settled=lambda _message, taken, routed: not (taken and routed),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def publish(self, body: bytes, *, kind: str, timeout_s: float | None = 0.0) -> bool:
+        """Hand over one message of AMQP type `kind` (`observations` or `health`).
+
+        False where the window stayed full for `timeout_s` (None waits for ever) or the publisher is closed; the
+        message was then not taken. True means that it will reach the queue, unless the process dies before.
+        """
+        return self._window.put(
+            Outgoing(
+                exchange=OBSERVATIONS,
+                routing_key=OBSERVATIONS,
+                body=body,
+                message_id=str(uuid.uuid4()),
+                kind=kind,
+                content_type="application/json" if kind == "health" else "application/octet-stream",
+                created_at_s=int(time()),
+            ),
+            timeout_s=timeout_s,
+        )
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until the broker has every message; False where it has not within `timeout_s`."""
+        return self._window.drain(timeout_s)
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        return self._window.link.wait_connected(timeout_s)
+
+    @property
+    def connected(self) -> bool:
+        return self._window.link.connected
+
+    @property
+    def trouble(self) -> str | None:
+        """Why messages do not flow, in one line; None while they do."""
+        return self._window.link.trouble or self._window.link.blocked
+
+    @property
+    def in_flight(self) -> int:
+        """Messages taken by `publish` and not confirmed yet."""
+        return self._window.in_flight
+
+    @property
+    def confirmed(self) -> int:
+        return self._window.confirmed
+
+    @property
+    def refused(self) -> int:
+        """How often the broker refused a message because the queue was full; each was tried again."""
+        return self._window.nacked
+
+    @property
+    def resent(self) -> int:
+        """Messages sent again because the connection was lost before their confirm."""
+        return self._window.resent
+
+    def close(self, *, drain_s: float = 0.0) -> int:
+        """Close after waiting up to `drain_s` for confirms; how many messages were given up unconfirmed."""
+        self._window.drain(drain_s)
+        self._window.close()
+        return self._window.in_flight
+
+
+class OutcomeKind(StrEnum):
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    """A queue that it is bound to is full; other teams may have it."""
+    UNROUTABLE = "unroutable"
+    """The broker gave it back: no queue took it, not even the one for unroutable alerts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The broker's word on one published alert."""
+
+    message_id: str
+    kind: OutcomeKind
+
+
+class AlertPublisher:
+    """Dispatch's way to the teams: windowed confirms, mandatory, and an outcome for every message.
+
+    A refused alert is not tried again here: dispatch has it in the store and knows when there is room.
+    """
+
+    def __init__(
+        self,
+        amqp_url: str,
+        vhost: str,
+        *,
+        topology: Topology,
+        name: str = "mizugiwa dispatch",
+        window: int = 256,
+        window_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self._outcomes: deque[Outcome] = deque()
+        self._arrived = threading.Condition()
+        self._window = Window(
+            amqp_url,
+            vhost,
+            name=name,
+            topology=topology,
+            max_messages=window,
+            max_bytes=window_bytes,
+            settled=self._settled,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def publish(self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert") -> bool:
+        """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows."""
+        if not self.connected:
+            return False
+        return self._window.put(
+            Outgoing(
+                exchange=ALERTS,
+                routing_key=routing_key,
+                body=body,
+                message_id=message_id,
+                kind=kind,
+                content_type="application/json",
+                created_at_s=int(time()),
+            ),
+            timeout_s=0.0,
+        )
+
+    def heartbeat(self, body: bytes) -> bool:
+        """Tell every team that dispatch lives; False where there is no connection: a late one is worth nothing."""
+        if not self.connected:
+            return False
+        return self._window.put(
+            Outgoing(
+                exchange=HEARTBEATS,
+                routing_key="",
+                body=body,
+                message_id=str(uuid.uuid4()),
+                kind="heartbeat",
+                content_type="application/json",
+                created_at_s=int(time()),
+                lasting=False,
+            ),
+            timeout_s=0.0,
+        )
+
+    def outcomes(self, timeout_s: float) -> list[Outcome]:
+        """What the broker said since the last call; waits up to `timeout_s` for the first."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: bool(self._outcomes), timeout_s)
+            taken = list(self._outcomes)
+            self._outcomes.clear()
+            return taken
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        return self._window.link.wait_connected(timeout_s)
+
+    @property
+    def connected(self) -> bool:
+        return self._window.link.connected
+
+    @property
+    def trouble(self) -> str | None:
+        return self._window.link.trouble or self._window.link.blocked
+
+    @property
+    def in_flight(self) -> int:
+        return self._window.in_flight
+
+    @property
+    def refused(self) -> int:
+        return self._window.nacked
+
+    @property
+    def resent(self) -> int:
+        return self._window.resent
+
+    def close(self, *, drain_s: float = 0.0) -> int:
+        """Close after waiting up to `drain_s` for confirms; how many messages were given up unconfirmed."""
+        self._window.drain(drain_s)
+        self._window.close()
+        return self._window.in_flight
+
+    def _settled(self, message: Outgoing, taken: bool, routed: bool) -> bool:
+        kind = OutcomeKind.CONFIRMED if taken else OutcomeKind.REFUSED
+        with self._arrived:
+            self._outcomes.append(
+                Outcome(message_id=message.message_id, kind=kind if routed else OutcomeKind.UNROUTABLE)
+            )
+            self._arrived.notify_all()
+        return False
