@@ -382,7 +382,7 @@ def _told(slots: Rows) -> dict[str, npt.NDArray[Any]]:
     speed = np.sqrt(east * east + north * north)
     doubt = MOTION_COLUMNS["unknown_speed_sigma_mps"][slots["subject_kind"]] / 2.0
     known = placed & (slots["velocity_var"] < doubt * doubt)
-    course = np.mod(np.degrees(np.arctan2(east, north)), 360.0)
+    course = np.mod(np.degrees(np.arctan2(east, north)), 360.0).astype(np.float32)
     told = {name: slots[name] for name in SLOT_DTYPE.names or ()}
     told["speed_mps"] = np.where(known, speed, np.nan)
     told["course_deg"] = np.where(known & (speed >= SLOWEST_COURSE_MPS), np.where(course < 360.0, course, 0.0), np.nan)

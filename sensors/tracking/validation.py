@@ -90,7 +90,8 @@ def _mend(rows: npt.NDArray[np.void], counts: Counter[str]) -> None:
         if name in _RANGES:
             low, high = _RANGES[name]
             values = rows[name]
-            wrong = ~np.isnan(values) & ~((values >= low) & (values <= high))
+            exact = values.astype(np.float64)  # 360.0 is not under 359.99999 as a float32
+            wrong = ~np.isnan(exact) & ~((exact >= low) & (exact <= high))
             values[wrong] = np.nan
             _count(counts, **{f"{name}_out_of_range": wrong})
 
