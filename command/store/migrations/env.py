@@ -1,0 +1,8 @@
+"""Alembic's entry: runs one of the two histories (shared, realm) on the connection and schema that `migrations` gave it."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, version_table_schema=context.config.attributes["schema"])
+with context.begin_transaction():
+    context.run_migrations()

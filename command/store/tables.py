@@ -1,0 +1,298 @@
+"""The tables as SQLAlchemy sees them; the migrations make them. Tables of REALM_TABLES have no schema: the session says which.
+
+The two hot tables (observation, track_state) are not here: columnar.py and the domain's dtypes describe them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from geoalchemy2 import Geometry
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from command.store.types import WGS84_SRID, Id16, Microseconds, SafeText, point_column_type
+
+SHARED_SCHEMA: Final = "shared"
+SHARED_TABLES: Final = MetaData(schema=SHARED_SCHEMA)
+REALM_TABLES: Final = MetaData()
+
+# What every realm shares.
+
+REALM: Final = Table(
+    "realm",
+    SHARED_TABLES,
+    Column("name", SafeText, primary_key=True),
+    Column("created_at", Microseconds, nullable=False),
+    Column("clock", SafeText, nullable=False),
+    Column("scenario_start_us", BigInteger),
+    Column("host_start_us", BigInteger),
+    Column("speed", Double),
+    Column("latest_us", BigInteger),
+)
+
+PERSON: Final = Table(
+    "person",
+    SHARED_TABLES,
+    Column("user_id", Uuid, primary_key=True),
+    Column("login", SafeText, nullable=False),
+    Column("display_name", SafeText, nullable=False),
+    Column("roles", ARRAY(SafeText), nullable=False),
+    Column("password_hash", SafeText, nullable=False),
+    Column("must_change_password", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("password_set_at", Microseconds, nullable=False),
+)
+
+WEB_SESSION: Final = Table(
+    "web_session",
+    SHARED_TABLES,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("opened_at", Microseconds, nullable=False),
+    Column("last_seen_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds, nullable=False),
+)
+
+LOGIN_FAILURE: Final = Table(
+    "login_failure",
+    SHARED_TABLES,
+    Column("failure_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("login", SafeText, nullable=False),
+    Column("failed_at", Microseconds, nullable=False),
+)
+
+AUDIT: Final = Table(
+    "audit",
+    SHARED_TABLES,
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("actor", SafeText, nullable=False),
+    Column("action", SafeText, nullable=False),
+    Column("target", SafeText, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
+FACILITY: Final = Table(
+    "facility",
+    SHARED_TABLES,
+    Column("facility_id", SafeText, primary_key=True),
+    Column("kind", SafeText, nullable=False),
+    Column("name_ja", SafeText, nullable=False),
+    Column("name_en", SafeText, nullable=False),
+    Column("prefecture", SafeText, nullable=False),
+    Column("municipality", SafeText, nullable=False),
+    Column("position", point_column_type(), nullable=False),
+    Column("stated_distance_km", Double, nullable=False),
+    Column("source_note", SafeText, nullable=False),
+)
+
+# What each realm has for itself.
+
+TRACK: Final = Table(
+    "track",
+    REALM_TABLES,
+    Column("track_id", Uuid, primary_key=True),
+    Column("subject", SafeText, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("source", SafeText, nullable=False),
+    Column("observed_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("position", point_column_type()),
+    Column("flags", BigInteger, nullable=False),
+    Column("speed_mps", Double),
+    Column("course_deg", Double),
+    Column("heading_deg", Double),
+    Column("altitude_amsl_m", Double),
+    Column("height_m", Double),
+    Column("depth_m", Double),
+    Column("position_error_m", Double),
+    Column("battery_percent", Double),
+    Column("link_percent", Double),
+    Column("attributes", JSONB, nullable=False),
+    Column("filter_state", LargeBinary, nullable=False),
+    Column("changed_seq", BigInteger, nullable=False),
+)
+
+SEQUENCER: Final = Table(
+    "sequencer",
+    REALM_TABLES,
+    Column("name", SafeText, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+RULE_MEMORY: Final = Table(
+    "rule_memory",
+    REALM_TABLES,
+    Column("rule", SafeText, primary_key=True),
+    Column("key", SafeText, primary_key=True),
+    Column("memory", JSONB, nullable=False),
+)
+
+RULE_VERSION: Final = Table(
+    "rule_version",
+    REALM_TABLES,
+    Column("rule", SafeText, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("config", JSONB, nullable=False),
+    Column("author", SafeText, nullable=False),
+    Column("valid_from", Microseconds, nullable=False),
+)
+
+AREA_VERSION: Final = Table(
+    "area_version",
+    REALM_TABLES,
+    Column("area_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("slug", SafeText, nullable=False),
+    Column("kind", SafeText, nullable=False),
+    Column("name_ja", SafeText, nullable=False),
+    Column("name_en", SafeText, nullable=False),
+    Column("geometry", Geometry("GEOMETRY", srid=WGS84_SRID, spatial_index=False), nullable=False),
+    Column("author", SafeText, nullable=False),
+    Column("valid_from", Microseconds, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+ALERT: Final = Table(
+    "alert",
+    REALM_TABLES,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("rule", SafeText, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("subject", SafeText, nullable=False),
+    Column("subject_label", SafeText, nullable=False),
+    Column("area", SafeText),
+    Column("track_id", Uuid),
+    Column("position", point_column_type()),
+    Column("because", SafeText, nullable=False),
+    Column("because_params", JSONB, nullable=False),
+    Column("evidence", ARRAY(Id16), nullable=False),
+    Column("opened_at", Microseconds, nullable=False),
+    Column("observed_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("cleared_at", Microseconds),
+    Column("acknowledged_at", Microseconds),
+    Column("acknowledged_by", SafeText),
+    Column("comment", SafeText),
+)
+
+ALERT_EVENT: Final = Table(
+    "alert_event",
+    REALM_TABLES,
+    Column("event_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", SafeText, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("actor", SafeText),
+    Column("alert", JSONB, nullable=False),
+    Column("evidence_missing", ARRAY(Id16), nullable=False),
+)
+
+ALERT_OUTBOX: Final = Table(
+    "alert_outbox",
+    REALM_TABLES,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+)
+
+DELIVERY: Final = Table(
+    "delivery",
+    REALM_TABLES,
+    Column("delivery_id", Uuid, primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("channel", SafeText, nullable=False),
+    Column("routing_key", SafeText, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("confirmed_at", Microseconds),
+    Column("last_error", SafeText),
+)
+
+SOURCE_HEALTH: Final = Table(
+    "source_health",
+    REALM_TABLES,
+    Column("source", SafeText, primary_key=True),
+    Column("gateway", SafeText, primary_key=True),
+    Column("kind", SafeText, nullable=False),
+    Column("started_at", Microseconds, nullable=False),
+    Column("reported_at", Microseconds, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("messages_in", BigInteger, nullable=False),
+    Column("decoded", BigInteger, nullable=False),
+    Column("rejected", JSONB, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("observations", BigInteger, nullable=False),
+    Column("shed", JSONB, nullable=False),
+    Column("ignored", JSONB, nullable=False),
+    Column("last_seen_at", Microseconds),
+    Column("last_observed_at", Microseconds),
+    Column("lag_s", Double),
+    Column("clock_offset_s", Double),
+    Column("detail", SafeText, nullable=False),
+)
+
+HEARTBEAT: Final = Table(
+    "heartbeat",
+    REALM_TABLES,
+    Column("process", SafeText, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("reported_at", Microseconds, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
+ASSET: Final = Table(
+    "asset",
+    REALM_TABLES,
+    Column("subject", SafeText, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("name_ja", SafeText, nullable=False),
+    Column("name_en", SafeText, nullable=False),
+)
+
+EXEMPTION: Final = Table(
+    "exemption",
+    REALM_TABLES,
+    Column("exemption_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("subject", SafeText, nullable=False),
+    Column("rule", SafeText),
+    Column("reason", SafeText, nullable=False),
+    Column("author", SafeText, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds, nullable=False),
+)
+
+COMMAND_REQUEST: Final = Table(
+    "command_request",
+    REALM_TABLES,
+    Column("request_id", Uuid, primary_key=True),
+    Column("asset", SafeText, nullable=False),
+    Column("verb", SafeText, nullable=False),
+    Column("arguments", JSONB, nullable=False),
+    Column("requested_by", SafeText, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("holder", SafeText),
+    Column("created_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds, nullable=False),
+    Column("answered_at", Microseconds),
+    Column("answer", JSONB),
+)
