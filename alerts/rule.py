@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from command.domain.alert import Finding
+from command.domain.alert import Finding, Severity
 from command.domain.health import SourceHealth
 from command.domain.track import Track
 from maps.areas import AreaIndex
 
+SeverityWord = Literal["critical", "high", "medium", "low"]
+
 
 class RuleConfig(BaseModel):
-    """What every rule's configuration has. A rule's own Config extends it, in the same file."""
+    """What every rule's configuration has. A rule's own Config extends it, in the same file, and gives `severity` a
+    default, so that an empty table switches a rule on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     enabled: bool = True
-    severity: str
-    """critical, high, medium or low."""
+    severity: SeverityWord
+
+    @property
+    def level(self) -> Severity:
+        return Severity.from_word(self.severity)
 
 
 class Memory(MutableMapping[str, dict[str, Any]]):
@@ -35,15 +41,18 @@ class Memory(MutableMapping[str, dict[str, Any]]):
     def __init__(self, entries: Mapping[str, dict[str, Any]] | None = None) -> None:
         self._entries: dict[str, dict[str, Any]] = dict(entries or {})
         self._changed: set[str] = set()
+        self._before: dict[str, dict[str, Any] | None] = {}
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         return self._entries[key]
 
     def __setitem__(self, key: str, value: dict[str, Any]) -> None:
+        self._before.setdefault(key, self._entries.get(key))
         self._entries[key] = value
         self._changed.add(key)
 
     def __delitem__(self, key: str) -> None:
+        self._before.setdefault(key, self._entries[key])
         del self._entries[key]
         self._changed.add(key)
 
@@ -52,6 +61,19 @@ class Memory(MutableMapping[str, dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def mark(self) -> None:
+        """From here on `roll_back` undoes."""
+        self._before.clear()
+
+    def roll_back(self) -> None:
+        """Undo what changed since `mark`: a rule that failed must not remember an alert that nobody was told of."""
+        for key, value in self._before.items():
+            if value is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = value
+        self._before.clear()
 
     def take_changes(self) -> dict[str, dict[str, Any] | None]:
         """What changed since the last call; None marks an entry that is gone."""
@@ -82,7 +104,9 @@ class Rule(Protocol):
     """One rule. `evaluate` sees each flush's new states in the order of observed_at, `tick` the passing of time.
 
     Both return findings; a rule keeps its episodes in `memory`, so that one episode is one alert: OPENED once,
-    REVISED when something that a person must know changed, CLEARED at its end.
+    REVISED when something that a person must know changed, CLEARED at its end. What a rule says depends on the states
+    and their times, never on where one flush ends and the next begins, and nothing that it needs lives outside
+    `memory`: built again from it, it goes on as if nothing had happened.
     """
 
     name: ClassVar[str]
