@@ -14,15 +14,18 @@ from command.bus import (
     BatchPublisher,
     Consumer,
     Message,
+    Topology,
     observation_topology,
     queue_depths,
 )
 from command.bus.topology import DELIVERY_LIMIT
 
 
-def consume(amqp_url: str, vhost: str, queue: str = OBSERVATIONS, **more: Any) -> Consumer:
+def consume(
+    amqp_url: str, vhost: str, queue: str = OBSERVATIONS, *, prefetch: int = 50, topology: Topology | None = None
+) -> Consumer:
     return Consumer(
-        amqp_url, vhost, [queue], **{"prefetch": 50, "name": "test", "topology": observation_topology()} | more
+        amqp_url, vhost, [queue], prefetch=prefetch, name="test", topology=topology or observation_topology()
     )
 
 
