@@ -1,7 +1,7 @@
 """Endpoint URLs and the configuration of a source that has a line to the outside.
 
 `udp://host:port` (bound; a multicast group is joined), `tcp://host:port` (client), `tcp-listen://host:port?clients=16`
-(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, and `file:///path?follow=true` (what a growing file gains).
+(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, and `file:///path?follow=true` (what a file gains).
 """
 
 from __future__ import annotations
