@@ -20,6 +20,9 @@ _FASTEST_MPS: Final = 40.0
 _ALLOWANCE_M: Final = 500.0
 _MAX_CAMERAS: Final = 256
 _MAX_AIS_AGE_S: Final = 3_600
+_NAV_STATUS_SART: Final = 14
+"""ITU-R M.1371: AIS-SART, MOB or EPIRB is active."""
+_BEACON_PREFIXES: Final = (970, 972, 974)
 
 
 class ContactCounter:
@@ -79,7 +82,7 @@ def ais_vessel_row(row: npt.NDArray[np.void], message: Any) -> dict[str, Any] | 
         row["heading_deg"] = message.heading / 100.0
     if 0 < message.tslc <= _MAX_AIS_AGE_S:
         row["observed_at_us"] -= message.tslc * US_PER_S
-    if message.navigational_status == mavlink.AIS_NAV_AIS_SART or message.MMSI // 1_000_000 in (970, 972, 974):
+    if message.navigational_status == _NAV_STATUS_SART or message.MMSI // 1_000_000 in _BEACON_PREFIXES:
         row["flags"] |= np.uint32(ObservationFlag.DISTRESS)
         row["subject_kind"] = SubjectKind.DISTRESS_BEACON
     facts: dict[str, Any] = {"nav_status": message.navigational_status, "ship_type": message.type}

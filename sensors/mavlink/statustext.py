@@ -32,9 +32,9 @@ class _Unfinished:
 
     def told(self) -> dict[str, Any]:
         end = self.last_chunk if self.last_chunk is not None else max(self.chunks)
-        parts = [_readable(self.chunks[n]) if n in self.chunks else "…" for n in range(end + 1)]
-        text = "".join(parts) + ("" if self.last_chunk is not None else "…")
-        return {"text": text, "severity": self.severity, "raw": self.raw}
+        gap = "…".encode()  # a character may lie across two chunks: bytes are joined before they are read
+        whole = b"".join(self.chunks.get(n, gap) for n in range(end + 1)) + (gap if self.last_chunk is None else b"")
+        return {"text": _readable(whole), "severity": self.severity, "raw": self.raw}
 
 
 class TextAssembler:

@@ -120,7 +120,7 @@ class Vehicle:
         if reader is not None:
             reader(self, message, received_at_us)
         battery = -1 if math.isnan(self.battery_percent) else round(self.battery_percent)
-        link = -1 if math.isnan(self.link_percent) else int(self.link_percent // 20.0)
+        link = 5 if math.isnan(self.link_percent) else int(self.link_percent // 20.0)
         said = (self.facts.get("mode"), self.facts.get("armed"), battery, link)
         news, self._said = said != self._said, said
         self.changed = self.changed or news
