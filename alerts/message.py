@@ -1,10 +1,11 @@
-"""The JSON body of an alert as other systems receive it: schemas/alert-1.json, published and versioned."""
+"""The JSON bodies that other systems receive, published and versioned: alert-1.json, heartbeat-1.json in schemas/."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -17,12 +18,16 @@ from command.domain.clock import from_us
 from command.domain.realm import Realm, RealmKind
 from command.i18n import LANGUAGES, text
 
-SCHEMA_ID: Final = "urn:mizugiwa:schema:alert:1"
+ALERT: Final = "alert"
+HEARTBEAT: Final = "heartbeat"
 SCHEMA_VERSION: Final = 1
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_LABEL: Final = 200
+MAX_COMMENT: Final = 4_000
+"""Longer texts are cut: a long name must not keep an alert from people. The console has them whole."""
 
 
-class InvalidAlertMessage(ValueError):
+class InvalidMessage(ValueError):
     """A body that does not meet the published schema; the text says where and how."""
 
 
@@ -34,18 +39,26 @@ class AreaName:
     en: str
 
 
+class DispatchState(StrEnum):
+    """What dispatch says of itself in a heartbeat."""
+
+    RUNNING = "running"
+    STORE_AWAY = "store_away"
+    STALLED = "stalled"
+    STOPPING = "stopping"
+
+
 @cache
-def schema() -> Mapping[str, Any]:
-    """The published JSON Schema (draft 2020-12)."""
-    loaded: dict[str, Any] = json.loads(
-        resources.files("alerts").joinpath(f"schemas/alert-{SCHEMA_VERSION}.json").read_text("utf-8")
-    )
+def schema(kind: str) -> Mapping[str, Any]:
+    """The published JSON Schema (draft 2020-12) of `alert` or `heartbeat` messages."""
+    path = resources.files("alerts").joinpath(f"schemas/{kind}-{SCHEMA_VERSION}.json")
+    loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return loaded
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+def _validator(kind: str) -> Draft202012Validator:
+    return Draft202012Validator(schema(kind))
 
 
 def rfc3339(us: int) -> str:
@@ -57,17 +70,17 @@ def alert_body(alert: Alert, *, event: AlertEventKind, area_name: AreaName | Non
     """The body of one revision of an alert. `area_name` None with an area that has gone: its slug stands for it."""
     name = area_name or (AreaName(ja=alert.area, en=alert.area) if alert.area else None)
     return {
-        "schema": SCHEMA_ID,
+        "schema": f"urn:mizugiwa:schema:{ALERT}:{SCHEMA_VERSION}",
         "schema_version": SCHEMA_VERSION,
         "realm": alert.realm,
-        "status": "actual" if Realm.parse(alert.realm).kind is RealmKind.LIVE else "exercise",
+        "status": _status(Realm.parse(alert.realm)),
         "alert_id": str(alert.alert_id),
         "revision": alert.revision,
         "event": event.value,
         "rule": alert.rule,
         "severity": alert.severity.word,
         "subject": alert.subject,
-        "subject_label": alert.subject_label,
+        "subject_label": alert.subject_label[:MAX_LABEL],
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "area": None if name is None else {"slug": alert.area, "name": {"ja": name.ja, "en": name.en}},
         "position": None if alert.position is None else {"lon": alert.position.lon, "lat": alert.position.lat},
@@ -81,47 +94,72 @@ def alert_body(alert: Alert, *, event: AlertEventKind, area_name: AreaName | Non
         if alert.acknowledged_at_us is None
         else {
             "at": rfc3339(alert.acknowledged_at_us),
-            "by": alert.acknowledged_by or "",
-            "comment": alert.comment,
+            "by": (alert.acknowledged_by or "")[:MAX_LABEL],
+            "comment": None if alert.comment is None else alert.comment[:MAX_COMMENT],
         },
     }
 
 
+def heartbeat_body(
+    realm: Realm, *, sent_at_us: int, state: DispatchState, waiting: int, dead: int, unroutable: int
+) -> dict[str, Any]:
+    """The body of a heartbeat. sent_at_us by the host's clock; the counts as in the schema."""
+    return {
+        "schema": f"urn:mizugiwa:schema:{HEARTBEAT}:{SCHEMA_VERSION}",
+        "schema_version": SCHEMA_VERSION,
+        "realm": realm.name,
+        "status": _status(realm),
+        "sent_at": rfc3339(sent_at_us),
+        "state": state.value,
+        "waiting": waiting,
+        "dead": dead,
+        "unroutable": unroutable,
+    }
+
+
+def _status(realm: Realm) -> str:
+    return "actual" if realm.kind is RealmKind.LIVE else "exercise"
+
+
 def _because(alert: Alert, language: str) -> str:
-    return text(language, alert.because, **alert.because_params)
+    """The reason in words. A reason that cannot be put into words must not keep an alert from people."""
+    try:
+        return text(language, alert.because, **alert.because_params)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return text(language, "message.because_unreadable", reason=alert.because)
 
 
-def check_body(body: object) -> None:
-    """Raises InvalidAlertMessage where `body` does not meet the schema."""
-    error = best_match(_validator().iter_errors(body))
+def check_body(body: object, *, kind: str) -> None:
+    """Raises InvalidMessage where `body` does not meet the schema of `kind`."""
+    error = best_match(_validator(kind).iter_errors(body))
     if error is not None:
-        raise InvalidAlertMessage(f"alert body at {error.json_path}: {error.message[:300]} ({SCHEMA_ID})")
+        raise InvalidMessage(f"{kind} body at {error.json_path}: {error.message[:300]} ({schema(kind)['$id']})")
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
-    """The bytes that travel, checked against the schema. Raises InvalidAlertMessage."""
-    check_body(body)
+def encode(body: Mapping[str, Any], *, kind: str) -> bytes:
+    """The bytes that travel, checked against the schema. Raises InvalidMessage."""
+    check_body(body, kind=kind)
     try:
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except ValueError as exc:
-        raise InvalidAlertMessage(f"alert body cannot be written as JSON: {exc}") from exc
+        raise InvalidMessage(f"{kind} body cannot be written as JSON: {exc}") from exc
     if len(data) > MAX_BODY_BYTES:
-        raise InvalidAlertMessage(f"alert body has {len(data)} bytes; {MAX_BODY_BYTES} at most")
+        raise InvalidMessage(f"{kind} body has {len(data)} bytes; {MAX_BODY_BYTES} at most")
     return data
+
+
+def decode(data: bytes, *, kind: str) -> dict[str, Any]:
+    """The body in `data`, checked against the schema of `kind`. Raises InvalidMessage for anything else."""
+    if len(data) > MAX_BODY_BYTES:
+        raise InvalidMessage(f"{len(data)} bytes; {MAX_BODY_BYTES} at most")
+    try:
+        body = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidMessage(f"not JSON: {exc}") from exc
+    check_body(body, kind=kind)
+    checked: dict[str, Any] = body
+    return checked
 
 
 def _no_constant(word: str) -> float:
     raise ValueError(f"{word} is not JSON (RFC 8259, section 6)")
-
-
-def decode(data: bytes) -> dict[str, Any]:
-    """The body in `data`, checked against the schema. Raises InvalidAlertMessage for anything else."""
-    if len(data) > MAX_BODY_BYTES:
-        raise InvalidAlertMessage(f"{len(data)} bytes; an alert has {MAX_BODY_BYTES} at most")
-    try:
-        body = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidAlertMessage(f"not JSON: {exc}") from exc
-    check_body(body)
-    checked: dict[str, Any] = body
-    return checked

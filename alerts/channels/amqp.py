@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from alerts.message import InvalidAlertMessage, alert_body, check_body, encode
+from alerts.message import ALERT, InvalidMessage, alert_body, check_body, encode
 from alerts.pipeline import Notice, PlannedDelivery
 from command.domain.alert import routing_key
 from command.domain.ids import delivery_id
@@ -32,8 +32,8 @@ class AmqpChannel:
         problem: str | None = None
         try:
             body = alert_body(alert, event=notice.event, area_name=notice.area_name)
-            check_body(body)
-        except (InvalidAlertMessage, LookupError, ValueError, TypeError) as exc:
+            check_body(body, kind=ALERT)
+        except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
             problem = f"{type(exc).__name__}: {exc}"
         return PlannedDelivery(
             delivery_id=delivery_id(alert.alert_id, alert.revision, self.name),
@@ -47,5 +47,5 @@ class AmqpChannel:
         )
 
     def send(self, *, delivery: str, key: str, body: Mapping[str, Any]) -> bool:
-        """Publish one stored delivery; False: not now. Raises InvalidAlertMessage: not ever."""
-        return self._publish(encode(body), routing_key=key, message_id=delivery)
+        """Publish one stored delivery; False: not now. Raises InvalidMessage: not ever."""
+        return self._publish(encode(body, kind=ALERT), routing_key=key, message_id=delivery)

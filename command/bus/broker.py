@@ -71,7 +71,7 @@ def explain(reason: BaseException, parameters: Any) -> str:
             what = (
                 f"{cause.reply_text}; the program makes it when the process that owns it starts: see `mizugiwa doctor`"
             )
-        case ChannelClosedByBroker(reply_code=403) if "exclusive" in cause.reply_text:
+        case ChannelClosedByBroker() if in_exclusive_use(cause):
             what = f"another client has this queue and this one stands by ({cause.reply_text})"
         case ChannelClosedByBroker() | ConnectionClosedByBroker():
             what = f"closed by the broker: {cause.reply_code} {cause.reply_text}; tried again"
@@ -82,6 +82,11 @@ def explain(reason: BaseException, parameters: Any) -> str:
         case _:
             what = f"cannot be reached ({str(cause) or type(cause).__name__}); tried again, see `mizugiwa doctor`"
     return f"{where}: {what}"
+
+
+def in_exclusive_use(reason: BaseException) -> bool:
+    """Whether the broker refused a consumer because another one has the queue for itself."""
+    return isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 403 and "exclusive" in reason.reply_text
 
 
 def _root(reason: BaseException) -> BaseException:

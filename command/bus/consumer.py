@@ -101,6 +101,11 @@ class Consumer:
         return self._link.connected
 
     @property
+    def standing_by(self) -> bool:
+        """Whether another exclusive consumer has the queues and this one waits for it to go."""
+        return self._link.standing_by
+
+    @property
     def trouble(self) -> str | None:
         """Why no messages come, in one line; None while they may."""
         return self._link.trouble

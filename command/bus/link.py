@@ -12,7 +12,7 @@ from typing import Any, Final
 import pika
 import structlog
 
-from command.bus.broker import BrokerUnavailable, connection_parameters, explain
+from command.bus.broker import BrokerUnavailable, connection_parameters, explain, in_exclusive_use
 from command.bus.topology import Topology, declare_topology
 
 _FIRST_PAUSE_S: Final = 0.2
@@ -53,6 +53,8 @@ class Link:
         self._reason: BaseException | None = None
         self._opened_at_s = inf
         self.trouble: str | None = "not connected yet"
+        self.standing_by = False
+        """Whether there is no connection because another consumer has the queue for itself."""
         self.blocked: str | None = None
         """Why the broker takes no messages at present (memory or disk alarm), else None."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -91,7 +93,7 @@ class Link:
         """From the link's thread only: the channel is set up and messages may flow."""
         if self.trouble is not None:
             _log.info("broker_connected", link=self._name)
-        self.trouble = None
+        self.trouble, self.standing_by = None, False
         self._opened_at_s = monotonic()
         self._open.set()
 
@@ -117,8 +119,9 @@ class Link:
                     declare_topology(self._amqp_url, self._vhost, self._topology)
                 self._connect_and_serve()
                 trouble = explain(self._reason, self._parameters) if self._reason else "closed"
+                self.standing_by = self._reason is not None and in_exclusive_use(self._reason)
             except BrokerUnavailable as exc:
-                trouble = str(exc)
+                trouble, self.standing_by = str(exc), False
             if self._stopping.is_set():
                 break
             if trouble != self.trouble:

@@ -137,12 +137,13 @@ class AlertPublisher:
         vhost: str,
         *,
         topology: Topology,
+        wake: threading.Event,
         name: str = "mizugiwa dispatch",
         window: int = 256,
         window_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._outcomes: deque[Outcome] = deque()
-        self._arrived = threading.Condition()
+        self._wake = wake
         self._window = Window(
             amqp_url,
             vhost,
@@ -194,13 +195,9 @@ class AlertPublisher:
             timeout_s=0.0,
         )
 
-    def outcomes(self, timeout_s: float) -> list[Outcome]:
-        """What the broker said since the last call; waits up to `timeout_s` for the first."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: bool(self._outcomes), timeout_s)
-            taken = list(self._outcomes)
-            self._outcomes.clear()
-            return taken
+    def outcomes(self) -> list[Outcome]:
+        """What the broker said since the last call; `wake` is set whenever there is something."""
+        return [self._outcomes.popleft() for _ in range(len(self._outcomes))]
 
     def wait_connected(self, timeout_s: float) -> bool:
         return self._window.link.wait_connected(timeout_s)
@@ -233,9 +230,6 @@ class AlertPublisher:
 
     def _settled(self, message: Outgoing, taken: bool, routed: bool) -> bool:
         kind = OutcomeKind.CONFIRMED if taken else OutcomeKind.REFUSED
-        with self._arrived:
-            self._outcomes.append(
-                Outcome(message_id=message.message_id, kind=kind if routed else OutcomeKind.UNROUTABLE)
-            )
-            self._arrived.notify_all()
+        self._outcomes.append(Outcome(message_id=message.message_id, kind=kind if routed else OutcomeKind.UNROUTABLE))
+        self._wake.set()
         return False

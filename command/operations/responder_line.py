@@ -1,0 +1,58 @@
+"""One alert as one line for a person: severity by shape and word, time, place, reason, rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+from command.domain.realm import Realm
+from command.i18n import text
+
+JST: Final = timezone(timedelta(hours=9), "JST")
+
+
+def clean(line: str) -> str:
+    """`line` without what could command a terminal or turn the text round: names come from the air."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in line)
+
+
+def time_text(rfc3339: str) -> str:
+    """`2026-11-22 08:41 JST (23:41Z)` from the time of a message."""
+    moment = datetime.fromisoformat(rfc3339)
+    return f"{moment.astimezone(JST):%Y-%m-%d %H:%M} JST ({moment:%H:%M}Z)"
+
+
+def position_text(lon: float, lat: float) -> str:
+    """Degrees and minutes to a hundredth (18.5 m of latitude) as at sea: `34-41.23N 129-26.51E`."""
+    return f"{_degrees_minutes(lat, 2, 'NS')} {_degrees_minutes(lon, 3, 'EW')}"
+
+
+def _degrees_minutes(degrees: float, width: int, signs: str) -> str:
+    hundredths = round(abs(degrees) * 6_000)  # of a minute, before splitting, so that no 60.00 can come out
+    whole, rest = divmod(hundredths, 6_000)
+    return f"{whole:0{width}d}-{rest // 100:02d}.{rest % 100:02d}{signs[degrees < 0]}"
+
+
+def alert_line(body: Mapping[str, Any], language: str) -> str:
+    """The line for a body that met the schema."""
+    place = body["position"]
+    where = text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
+    if body["area"] is not None:
+        where = text(language, "respond.place_in_area", area=body["area"]["name"][language], position=where)
+    acknowledged = body["acknowledged"] or {"by": ""}
+    return clean(
+        text(
+            language,
+            "respond.line",
+            banner=text(language, f"respond.banner.{Realm.parse(body['realm']).kind.value}"),
+            mark=text(language, f"respond.mark.{body['severity']}"),
+            severity=text(language, f"severity.{body['severity']}"),
+            event=text(language, f"respond.event.{body['event']}", revision=body["revision"], by=acknowledged["by"]),
+            time=time_text(body["observed_at"]),
+            place=where,
+            label=body["subject_label"],
+            because=body["because"][language],
+            rule=body["rule"],
+        )
+    )
