@@ -84,7 +84,7 @@ def split_tag(line: bytes) -> tuple[bytes, bytes]:
 def read_tag(tag: bytes) -> TagBlock | None:
     """What a tag block says, or None where its own checksum is wrong, so that nothing of it may be believed."""
     fields, star, given = tag.rpartition(b"*")
-    if not star or _HEX.get(given) != checksum(fields):
+    if not star or _HEX.get(given) not in (checksum(fields), _checksum_behind_group(fields)):
         return None
     time_us: int | None = None
     station: str | None = None
@@ -100,6 +100,12 @@ def read_tag(tag: bytes) -> TagBlock | None:
             if len(numbers) == 3 and all(n.isdigit() and len(n) < 10 for n in numbers):
                 group = (int(numbers[0]), int(numbers[1]), int(numbers[2]))
     return TagBlock(time_us=time_us, station=station, group=group)
+
+
+def _checksum_behind_group(fields: bytes) -> int:
+    """Some networks (the Norwegian coast's is one) put the group before a tag block and leave its checksum as it was."""
+    group, _, others = fields.partition(b",")
+    return checksum(others if group.startswith(b"g:") and others else fields)
 
 
 def _tag_time_us(value: bytes) -> int | None:
