@@ -13,10 +13,11 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from alerts.explain import explain
 from command.domain.alert import Alert, AlertEventKind
 from command.domain.clock import from_us
 from command.domain.realm import Realm, RealmKind
-from command.i18n import LANGUAGES, text
+from command.i18n import LANGUAGES
 
 ALERT: Final = "alert"
 HEARTBEAT: Final = "heartbeat"
@@ -88,7 +89,7 @@ def alert_body(alert: Alert, *, event: AlertEventKind, area_name: AreaName | Non
         "observed_at": rfc3339(alert.observed_at_us),
         "recorded_at": rfc3339(alert.recorded_at_us),
         "cleared_at": None if alert.cleared_at_us is None else rfc3339(alert.cleared_at_us),
-        "because": {language: _because(alert, language) for language in LANGUAGES},
+        "because": {language: explain(alert, language) for language in LANGUAGES},
         "evidence": [observation.hex() for observation in alert.evidence],
         "acknowledged": None
         if alert.acknowledged_at_us is None
@@ -119,14 +120,6 @@ def heartbeat_body(
 
 def _status(realm: Realm) -> str:
     return "actual" if realm.kind is RealmKind.LIVE else "exercise"
-
-
-def _because(alert: Alert, language: str) -> str:
-    """The reason in words. A reason that cannot be put into words must not keep an alert from people."""
-    try:
-        return text(language, alert.because, **alert.because_params)
-    except (LookupError, ValueError, TypeError, AttributeError):
-        return text(language, "message.because_unreadable", reason=alert.because)
 
 
 def check_body(body: object, *, kind: str) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from alerts.message import AreaName
 from command.domain.alert import Alert, AlertEventKind, Severity
@@ -39,7 +39,7 @@ class Notice:
 class Channel(Protocol):
     """A way to people. One file a channel, one line in alerts/registry.py."""
 
-    name: str
+    name: ClassVar[str]
 
     def plan(self, notice: Notice) -> PlannedDelivery: ...
 

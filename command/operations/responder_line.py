@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from alerts.explain import format_moment, rule_name, severity_word
+from command.domain.alert import Severity
+from command.domain.clock import to_us
 from command.domain.realm import Realm
 from command.i18n import text
-
-JST: Final = timezone(timedelta(hours=9), "JST")
 
 
 def clean(line: str) -> str:
     """`line` without what could command a terminal or turn the text round: names come from the air."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in line)
-
-
-def time_text(rfc3339: str) -> str:
-    """`2026-11-22 08:41 JST (23:41Z)` from the time of a message."""
-    moment = datetime.fromisoformat(rfc3339)
-    return f"{moment.astimezone(JST):%Y-%m-%d %H:%M} JST ({moment:%H:%M}Z)"
 
 
 def position_text(lon: float, lat: float) -> str:
@@ -47,12 +42,12 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             "respond.line",
             banner=text(language, f"respond.banner.{Realm.parse(body['realm']).kind.value}"),
             mark=text(language, f"respond.mark.{body['severity']}"),
-            severity=text(language, f"severity.{body['severity']}"),
+            severity=severity_word(Severity.from_word(body["severity"]), language),
             event=text(language, f"respond.event.{body['event']}", revision=body["revision"], by=acknowledged["by"]),
-            time=time_text(body["observed_at"]),
+            time=format_moment(to_us(datetime.fromisoformat(body["observed_at"])), language),
             place=where,
             label=body["subject_label"],
             because=body["because"][language],
-            rule=body["rule"],
+            rule=rule_name(body["rule"], language),
         )
     )

@@ -1,0 +1,184 @@
+"""The published message: every alert that can exist meets the schema, in both directions."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from alerts.message import (
+    ALERT,
+    HEARTBEAT,
+    MAX_BODY_BYTES,
+    AreaName,
+    DispatchState,
+    InvalidMessage,
+    alert_body,
+    decode,
+    encode,
+    heartbeat_body,
+    rfc3339,
+    schema,
+)
+from command.domain.alert import Alert, AlertEventKind, Severity
+from command.domain.geo import Position
+from command.domain.realm import Realm
+
+NIGHT_US = 1_795_390_865_123_456  # 2026-11-22T23:41:05.123456Z
+
+
+def an_alert(**changes: Any) -> Alert:
+    facts: dict[str, Any] = {
+        "alert_id": uuid.UUID("8d9a2b0c-3a51-5e0f-9a3d-51f2f7a0c001"),
+        "revision": 1,
+        "realm": "live",
+        "rule": "distress",
+        "severity": Severity.CRITICAL,
+        "subject": "mmsi:970012345",
+        "subject_label": "970012345",
+        "area": None,
+        "track_id": None,
+        "position": Position(lon=129.4418, lat=34.6872),
+        "because": "because.unknown_to_every_release",
+        "because_params": {"beacon": "970012345"},
+        "evidence": (bytes(range(16)),),
+        "opened_at_us": NIGHT_US,
+        "observed_at_us": NIGHT_US,
+        "recorded_at_us": NIGHT_US + 250_000,
+    }
+    return Alert(**(facts | changes))
+
+
+def test_an_alert_reads_as_published() -> None:
+    # given
+    alert = an_alert(area="tsushima-east", acknowledged_at_us=NIGHT_US, acknowledged_by="sato", comment="巡視艇に連絡")
+    # when
+    body = json.loads(
+        encode(
+            alert_body(alert, event=AlertEventKind.OPENED, area_name=AreaName(ja="対馬東", en="Tsushima east")),
+            kind=ALERT,
+        )
+    )
+    # then
+    because = body.pop("because")
+    assert body == {
+        "schema": "urn:mizugiwa:schema:alert:1",
+        "schema_version": 1,
+        "realm": "live",
+        "status": "actual",
+        "alert_id": "8d9a2b0c-3a51-5e0f-9a3d-51f2f7a0c001",
+        "revision": 1,
+        "event": "opened",
+        "rule": "distress",
+        "severity": "critical",
+        "subject": "mmsi:970012345",
+        "subject_label": "970012345",
+        "track_id": None,
+        "area": {"slug": "tsushima-east", "name": {"ja": "対馬東", "en": "Tsushima east"}},
+        "position": {"lon": 129.4418, "lat": 34.6872},
+        "opened_at": rfc3339(NIGHT_US),
+        "observed_at": rfc3339(NIGHT_US),
+        "recorded_at": rfc3339(NIGHT_US + 250_000),
+        "cleared_at": None,
+        "evidence": ["000102030405060708090a0b0c0d0e0f"],
+        "acknowledged": {"at": rfc3339(NIGHT_US), "by": "sato", "comment": "巡視艇に連絡"},
+    }
+    assert set(because) == {"ja", "en"}
+
+
+def test_times_are_rfc_3339_in_utc_to_the_microsecond() -> None:
+    assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"
+    assert rfc3339(1_795_390_865_123_456) == "2026-11-22T23:41:05.123456Z"
+
+
+@pytest.mark.parametrize(("realm", "status"), [("live", "actual"), ("drill-x", "exercise"), ("replay-x", "exercise")])
+def test_only_the_live_realm_is_actual(realm: str, status: str) -> None:
+    body = alert_body(an_alert(realm=realm), event=AlertEventKind.OPENED, area_name=None)
+    assert body["status"] == status
+
+
+def test_an_area_that_has_gone_is_named_by_its_slug() -> None:
+    body = alert_body(an_alert(area="old-fence"), event=AlertEventKind.OPENED, area_name=None)
+    assert body["area"] == {"slug": "old-fence", "name": {"ja": "old-fence", "en": "old-fence"}}
+
+
+@given(
+    st.builds(
+        an_alert,
+        revision=st.integers(1, 10**6),
+        severity=st.sampled_from(Severity),
+        realm=st.sampled_from(["live", "drill-tsushima-night", "replay-1"]),
+        subject_label=st.text(st.characters(codec="utf-8"), max_size=400),
+        comment=st.none() | st.text(st.characters(codec="utf-8"), max_size=5_000),
+        acknowledged_at_us=st.none() | st.integers(0, 4 * 10**15),
+        acknowledged_by=st.none() | st.text(st.characters(codec="utf-8"), max_size=300),
+        cleared_at_us=st.none() | st.integers(0, 4 * 10**15),
+        track_id=st.none() | st.uuids(),
+        area=st.none() | st.from_regex(r"[a-z0-9][a-z0-9-]{0,30}", fullmatch=True),
+        position=st.none() | st.builds(Position, lon=st.floats(-180, 180), lat=st.floats(-90, 90)),
+        evidence=st.lists(st.binary(min_size=16, max_size=16), max_size=5).map(tuple),
+        because_params=st.dictionaries(
+            st.sampled_from(["language", "key", "gap_s", "distance_m", "said", "rule"]),
+            st.none() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")),
+        ),
+    ),
+    st.sampled_from(AlertEventKind),
+)
+def test_whatever_an_alert_holds_its_message_meets_the_schema_and_comes_back_the_same(
+    alert: Alert, event: AlertEventKind
+) -> None:
+    body = alert_body(alert, event=event, area_name=None)
+    assert decode(encode(body, kind=ALERT), kind=ALERT) == body
+
+
+@pytest.mark.parametrize("kind", [ALERT, HEARTBEAT])
+def test_the_published_schemas_are_json_schemas(kind: str) -> None:
+    Draft202012Validator.check_schema(schema(kind))
+    assert schema(kind)["$id"] == f"urn:mizugiwa:schema:{kind}:1"
+
+
+@pytest.mark.parametrize("state", list(DispatchState))
+def test_a_heartbeat_in_every_state_meets_its_schema(state: DispatchState) -> None:
+    body = heartbeat_body(Realm.parse("drill-x"), sent_at_us=NIGHT_US, state=state, waiting=3, dead=0, unroutable=1)
+    assert decode(encode(body, kind=HEARTBEAT), kind=HEARTBEAT) == body
+    assert body["status"] == "exercise"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"severity": "urgent"}, "severity"),
+        ({"revision": 0}, "revision"),
+        ({"position": {"lon": 129.0, "lat": 95.0}}, r"position"),
+        ({"observed_at": "2026-11-22 23:41"}, "observed_at"),
+        ({"observed_at": "2026-11-22T23:41:05.123456+09:00"}, "observed_at"),
+        ({"evidence": ["xyz"]}, "evidence"),
+        ({"because": {"ja": "理由"}}, "because"),
+        ({"surprise": 1}, "surprise"),
+        ({"schema_version": 2}, "schema_version"),
+    ],
+)
+def test_a_body_that_breaks_the_schema_is_refused_with_the_place(change: dict[str, Any], says: str) -> None:
+    body = alert_body(an_alert(), event=AlertEventKind.OPENED, area_name=None) | change
+    with pytest.raises(InvalidMessage, match=says):
+        encode(body, kind=ALERT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"revision": NaN}', b"[" * 100_000, b" " * (MAX_BODY_BYTES + 1)],
+)
+def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidMessage):
+        decode(data, kind=ALERT)
+
+
+@given(st.binary(max_size=300))
+def test_noise_never_does_anything_but_be_refused(data: bytes) -> None:
+    with pytest.raises(InvalidMessage):
+        decode(data, kind=ALERT)
