@@ -8,10 +8,10 @@ one structured array and needs no loop over its rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ _FIRST_US: Final = 0
 _LAST_US: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z, the last moment a Python datetime can say."""
 
-_WIRE: Final[Mapping[str, tuple[str, str]]] = {
+_WIRE: Final[Mapping[str, tuple[LiteralString, str]]] = {
     "|V16": ("uuid", "V16"),
     "|u1": ("smallint", ">i2"),
     "<u4": ("bigint", ">i8"),
@@ -45,7 +45,7 @@ class BadRows(ValueError):
 class _Column:
     field: str
     name: str
-    sql_type: str
+    sql_type: LiteralString
     wire: str
     is_time: bool
     is_float: bool
@@ -64,6 +64,10 @@ def _column(field: str, dtype: np.dtype[np.void]) -> _Column:
     )
 
 
+def _listed(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class Columnar:
     """How a structured dtype lies in SQL: `*_us` is a timestamptz without the suffix, V16 a uuid, NaN is NULL."""
@@ -75,24 +79,29 @@ class Columnar:
         return tuple(_column(field, self.dtype) for field in self.dtype.names or ())
 
     @property
-    def names(self) -> str:
+    def names(self) -> sql.Composed:
         """The columns, for an INSERT."""
-        return ", ".join(c.name for c in self.columns)
+        return _listed(sql.Identifier(c.name) for c in self.columns)
 
     @property
-    def definitions(self) -> str:
+    def definitions(self) -> sql.Composed:
         """The columns with their types, for a staging table (NaN stays NaN there)."""
-        return ", ".join(f"{c.name} {c.sql_type} NOT NULL" for c in self.columns)
+        return _listed(
+            sql.SQL("{} {} NOT NULL").format(sql.Identifier(c.name), sql.SQL(c.sql_type)) for c in self.columns
+        )
 
     @property
-    def with_null(self) -> str:
+    def with_null(self) -> sql.Composed:
         """The columns of a staging table, NaN turned to NULL, in the order of `names`."""
-        return ", ".join(f"nullif({c.name}, 'NaN')" if c.is_float else c.name for c in self.columns)
+        return _listed(
+            sql.SQL("nullif({}, 'NaN')" if c.is_float else "{}").format(sql.Identifier(c.name)) for c in self.columns
+        )
 
-    def with_nan(self, alias: str) -> str:
+    def with_nan(self, alias: str) -> sql.Composed:
         """The columns of a table, NULL turned to NaN: what `read` expects from COPY TO."""
-        return ", ".join(
-            f"coalesce({alias}.{c.name}, 'NaN')" if c.is_float else f"{alias}.{c.name}" for c in self.columns
+        return _listed(
+            sql.SQL("coalesce({}, 'NaN')" if c.is_float else "{}").format(sql.Identifier(alias, c.name))
+            for c in self.columns
         )
 
     @cached_property
@@ -148,7 +157,7 @@ class Columnar:
 
 
 def read_rows(
-    connection: psycopg.Connection[Any], layout: Columnar, query: sql.SQL | sql.Composed, *parameters: object
+    connection: psycopg.Connection[Any], layout: Columnar, query: bytes, *parameters: object
 ) -> npt.NDArray[np.void]:
     """(n,) rows of the layout's dtype from `COPY (...) TO STDOUT (FORMAT BINARY)` of its `with_nan` columns."""
     with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:

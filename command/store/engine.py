@@ -100,7 +100,7 @@ def _sqlstate(exc: BaseException) -> str | None:
 
 @contextmanager
 def store_errors(where: str) -> Iterator[None]:
-    """Turn what the driver raises for a server that is away into StoreUnavailable, and missing tables into StoreNotMigrated."""
+    """A server that is away becomes StoreUnavailable, a missing table StoreNotMigrated; other errors pass."""
     try:
         yield
     except (
@@ -139,7 +139,7 @@ def engine_label(engine: Engine) -> str:
 
 @contextmanager
 def shared_session(engine: Engine) -> Generator[Session]:
-    """One transaction on what realms share (people, audit, facilities, realms): commits at the end, rolls back on an error.
+    """One transaction on what realms share (people, audit, facilities): commits at the end, rolls back on an error.
 
     Raises StoreUnavailable where the server is away or goes away.
     """

@@ -27,10 +27,10 @@ def channel_of(realm: Realm) -> str:
 
 
 def notify(session: Session, payload: Mapping[str, Any]) -> None:
-    """Tell every listener of the session's realm, when this transaction commits. The payload is small: 7,999 bytes of JSON.
+    """Tell every listener of the session's realm, when this transaction commits.
 
     The store itself sends {"tracks": seq} (upsert_latest), {"alerts": how many changed}, {"areas": revision},
-    {"rules": 1} and {"deliveries": how many are new}.
+    {"rules": revision} and {"deliveries": how many are new}. Raises ValueError for more than 7,999 bytes of JSON.
     """
     body = json_text(dict(payload))
     if len(body.encode()) > _MAX_PAYLOAD_BYTES:

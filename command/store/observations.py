@@ -22,29 +22,41 @@ MAX_READ_ROWS: Final = 100_000
 _KEY: Final = np.dtype([("observed_at", ">i8"), ("observation_id", "V16")])
 """What the INSERT gives back of each new row, as PostgreSQL's binary output has it."""
 
-_PREPARE: Final = sql.SQL(
-    f"CREATE TEMP TABLE IF NOT EXISTS staging_observation ({OBSERVATION_ROWS.definitions}, attributes jsonb) "
-    "ON COMMIT DELETE ROWS; DELETE FROM pg_temp.staging_observation"
-)
-_COPY: Final = sql.SQL("COPY pg_temp.staging_observation FROM STDIN (FORMAT BINARY)")
-_INSERT: Final = sql.SQL(
-    f"""
-    WITH fresh AS (
-        INSERT INTO observation ({OBSERVATION_ROWS.names}, attributes, source, recorded_at)
-        SELECT {OBSERVATION_ROWS.with_null}, attributes, %s::text, %s::timestamptz FROM pg_temp.staging_observation
-        ON CONFLICT (observed_at, observation_id) DO NOTHING
-        RETURNING observed_at, observation_id
+_PREPARE: Final = (
+    sql.SQL(
+        "CREATE TEMP TABLE IF NOT EXISTS staging_observation ({}, attributes jsonb) ON COMMIT DELETE ROWS;"
+        "DELETE FROM pg_temp.staging_observation"
     )
-    SELECT string_agg(timestamptz_send(observed_at) || uuid_send(observation_id), ''::bytea) FROM fresh
-    """  # noqa: S608 - the column names are those of the dtype
+    .format(OBSERVATION_ROWS.definitions)
+    .as_bytes(None)
 )
-_READ: Final = sql.SQL(
-    f"""
-    COPY (
-        SELECT {OBSERVATION_ROWS.with_nan("o")} FROM observation o
-        WHERE observed_at >= %s AND observed_at < %s ORDER BY observed_at, observation_id LIMIT %s
-    ) TO STDOUT (FORMAT BINARY)
-    """  # noqa: S608 - the column names are those of the dtype
+_COPY: Final = "COPY pg_temp.staging_observation FROM STDIN (FORMAT BINARY)"
+_INSERT: Final = (
+    sql.SQL(
+        """
+        WITH fresh AS (
+            INSERT INTO observation ({names}, attributes, source, recorded_at)
+            SELECT {values}, attributes, %s::text, %s::timestamptz FROM pg_temp.staging_observation
+            ON CONFLICT (observed_at, observation_id) DO NOTHING
+            RETURNING observed_at, observation_id
+        )
+        SELECT string_agg(timestamptz_send(observed_at) || uuid_send(observation_id), ''::bytea) FROM fresh
+        """
+    )
+    .format(names=OBSERVATION_ROWS.names, values=OBSERVATION_ROWS.with_null)
+    .as_bytes(None)
+)
+_READ: Final = (
+    sql.SQL(
+        """
+        COPY (
+            SELECT {} FROM observation o WHERE observed_at >= %s AND observed_at < %s
+            ORDER BY observed_at, observation_id LIMIT %s
+        ) TO STDOUT (FORMAT BINARY)
+        """
+    )
+    .format(OBSERVATION_ROWS.with_nan("o"))
+    .as_bytes(None)
 )
 
 
@@ -85,7 +97,7 @@ def _first_places(rows: npt.NDArray[np.void], fresh: npt.NDArray[np.void]) -> np
 
 
 def observations_between(session: Session, *, from_us: int, to_us: int, limit: int) -> npt.NDArray[np.void]:
-    """(n,) OBSERVATION_DTYPE with from_us <= observed_at_us < to_us, oldest first, `limit` (at most MAX_READ_ROWS) rows."""
+    """(n,) OBSERVATION_DTYPE with from_us <= observed_at_us < to_us, oldest first, at most `limit` of them."""
     return read_rows(
         driver_connection(session),
         OBSERVATION_ROWS,

@@ -1,6 +1,7 @@
-"""The tables as SQLAlchemy sees them; the migrations make them. Tables of REALM_TABLES have no schema: the session says which.
+"""The tables as SQLAlchemy sees them; the migrations make them.
 
-The two hot tables (observation, track_state) are not here: columnar.py and the domain's dtypes describe them.
+Tables of REALM_TABLES have no schema: the session's search_path says which realm. The two hot tables
+(observation, track_state) are not here: columnar.py and the domain's dtypes describe them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Making and migrating the schemas: `shared` once a database, one schema a realm. Two Alembic histories, one way to run them.
+"""Making and migrating the schemas: `shared` once a database, and one schema a realm.
 
-The histories are package data (shared/, realm/ beside this file), so an installed wheel migrates like a checkout.
-Each schema has its own alembic_version table; one advisory lock lets one process migrate at a time.
+Two Alembic histories and one way to run them. The histories are package data (shared/, realm/ beside this file),
+so an installed wheel migrates like a checkout. Each schema has its own alembic_version table; one advisory lock lets one process migrate at a time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def migrate(engine: Engine) -> None:
 
 
 def ensure_realm(engine: Engine, realm: Realm, *, clock: ScenarioClock | DataClock | None) -> None:
-    """Make the realm's schema or bring it to this version. Call `migrate` first. Does nothing where it is there already.
+    """Make the realm's schema or bring it to this version; nothing where it is there already. Call `migrate` first.
 
     clock: what a new realm is given, None for the host's clock. A realm that exists keeps its own
     (realms.save_realm_clock changes it). Errors as `migrate`.

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs one of the two histories (shared, realm) on the connection and schema that `migrations` gave it."""
+"""Alembic's entry: runs a history (shared or realm) on the connection and schema that the package gave it."""
 
 from alembic import context
 

@@ -1,4 +1,7 @@
-"""What each realm has for itself. Unqualified names: the migration runs with the realm's schema first in search_path."""
+"""What each realm has for itself.
+
+Names are unqualified: the migration runs with the realm's schema first in search_path.
+"""
 
 from alembic import op
 
@@ -131,7 +134,7 @@ CREATE INDEX track_position ON track USING gist (position);
 CREATE INDEX track_changed_seq ON track (changed_seq);
 
 CREATE TABLE sequencer (name text PRIMARY KEY, seq bigint NOT NULL);
-INSERT INTO sequencer (name, seq) VALUES ('flush', 0), ('area', 0);
+INSERT INTO sequencer (name, seq) VALUES ('flush', 0), ('area', 0), ('rule', 0);
 """
 
 RULES = """

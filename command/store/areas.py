@@ -1,0 +1,115 @@
+"""Areas, versioned: each change is a new row, so that the picture of a past time has the areas of that time."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+import shapely
+from geoalchemy2.shape import from_shape, to_shape
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from command.domain.area import Area, AreaKind
+from command.store.notify import notify
+from command.store.sequencer import last, take_next
+from command.store.tables import AREA_VERSION
+from command.store.types import WGS84_SRID
+
+MAX_VERTICES: Final = 100_000
+
+
+class BadArea(ValueError):
+    """A geometry that cannot be watched; the text says what to draw instead."""
+
+
+def current_areas(session: Session) -> list[Area]:
+    """The version that holds of each area, by slug."""
+    query = (
+        select(AREA_VERSION).distinct(AREA_VERSION.c.slug).order_by(AREA_VERSION.c.slug, AREA_VERSION.c.version.desc())
+    )
+    return [
+        Area(
+            area_id=row.area_id,
+            version=row.version,
+            slug=row.slug,
+            kind=AreaKind(row.kind),
+            name_ja=row.name_ja,
+            name_en=row.name_en,
+            geometry=to_shape(row.geometry),
+            valid_from_us=row.valid_from,
+        )
+        for row in session.execute(query)
+    ]
+
+
+def areas_revision(session: Session) -> int:
+    """A number that rises when any area changes; 0 before the first. One row, cheap to ask often."""
+    return last(session, "area")
+
+
+def put_area(
+    session: Session,
+    slug: str,
+    kind: AreaKind,
+    *,
+    name_ja: str,
+    name_en: str,
+    geometry: BaseGeometry,
+    author: str,
+    now_us: int,
+) -> Area:
+    """Make this the area called `slug` from now on, as a new version; one that holds already makes none.
+
+    geometry: valid Polygon or MultiPolygon, WGS 84 degrees. Raises BadArea.
+    """
+    _check(slug, geometry)
+    revision = take_next(session, "area")
+    known = next((area for area in current_areas(session) if area.slug == slug), None)
+    if known is not None and (known.kind, known.name_ja, known.name_en, known.geometry) == (
+        kind,
+        name_ja,
+        name_en,
+        geometry,
+    ):
+        return known
+    area = Area(
+        area_id=uuid.uuid4() if known is None else known.area_id,
+        version=1 if known is None else known.version + 1,
+        slug=slug,
+        kind=kind,
+        name_ja=name_ja,
+        name_en=name_en,
+        geometry=geometry,
+        valid_from_us=now_us,
+    )
+    session.execute(
+        insert(AREA_VERSION).values(
+            area_id=area.area_id,
+            version=area.version,
+            slug=slug,
+            kind=kind.value,
+            name_ja=name_ja,
+            name_en=name_en,
+            geometry=from_shape(geometry, srid=WGS84_SRID),
+            author=author,
+            valid_from=now_us,
+            revision=revision,
+        )
+    )
+    notify(session, {"areas": revision})
+    return area
+
+
+def _check(slug: str, geometry: BaseGeometry) -> None:
+    if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
+        raise BadArea(f"area {slug}: a {geometry.geom_type} has no inside; draw a polygon")
+    vertices = shapely.get_num_coordinates(geometry)
+    if vertices > MAX_VERTICES:
+        raise BadArea(f"area {slug}: {vertices} vertices; simplify it to {MAX_VERTICES} at most")
+    west, south, east, north = geometry.bounds
+    if not (max(-west, east) <= 180.0 and max(-south, north) <= 90.0):
+        raise BadArea(f"area {slug}: reaches {geometry.bounds}; give degrees on the globe, longitude first")
+    if not geometry.is_valid:
+        raise BadArea(f"area {slug}: {shapely.is_valid_reason(geometry)}; draw it without crossing its own edge")

@@ -1,0 +1,167 @@
+"""Accounts, their open web sessions and failed sign-ins; shared by all realms. All times are the host's."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from command.domain.clock import US_PER_S
+from command.domain.people import Role, User
+from command.store.tables import LOGIN_FAILURE, PERSON, WEB_SESSION
+from command.store.types import SafeText
+
+FAILURES_KEPT_US: Final = 24 * 3_600 * US_PER_S
+"""Failed sign-ins older than this are forgotten with the next one, so that the table stays small."""
+
+
+class LoginTaken(ValueError):
+    """Another account has this login (case is not minded)."""
+
+
+class UnknownUser(LookupError):
+    """No account has this id."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebSession:
+    """An open session and whose it is. The token itself is nowhere in the store, only its hash."""
+
+    user: User
+    opened_at_us: int
+    last_seen_us: int
+    expires_at_us: int
+
+
+def _user(row: Row[Any]) -> User:
+    return User(
+        user_id=row.user_id,
+        login=row.login,
+        display_name=row.display_name,
+        roles=frozenset(Role(role) for role in row.roles),
+        must_change_password=row.must_change_password,
+        disabled=row.disabled,
+    )
+
+
+def create_user(session: Session, user: User, *, password_hash: str, now_us: int) -> None:
+    """Add an account. Raises LoginTaken."""
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(PERSON).values(
+                    user_id=user.user_id,
+                    login=user.login,
+                    display_name=user.display_name,
+                    roles=sorted(user.roles),
+                    password_hash=password_hash,
+                    must_change_password=user.must_change_password,
+                    disabled=user.disabled,
+                    created_at=now_us,
+                    password_set_at=now_us,
+                )
+            )
+    except IntegrityError as exc:
+        raise LoginTaken(f"there is an account {user.login!r} already; choose another login") from exc
+
+
+def find_user_by_login(session: Session, login: str) -> User | None:
+    """The account with this login, case not minded; None where there is none."""
+    row = session.execute(select(PERSON).where(_same_login(PERSON.c.login, login))).one_or_none()
+    return None if row is None else _user(row)
+
+
+def list_users(session: Session) -> list[User]:
+    """Every account, by login."""
+    return [_user(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
+
+
+def count_users(session: Session) -> int:
+    return session.execute(select(func.count()).select_from(PERSON)).scalar_one()
+
+
+def password_hash_of(session: Session, user_id: uuid.UUID) -> str | None:
+    """The stored hash; None where there is no such account."""
+    return session.execute(select(PERSON.c.password_hash).where(PERSON.c.user_id == user_id)).scalar_one_or_none()
+
+
+def set_password(session: Session, user_id: uuid.UUID, *, password_hash: str, must_change: bool, now_us: int) -> None:
+    """Replace the hash. must_change: the person has to choose another at the next sign-in. Raises UnknownUser."""
+    changed = session.execute(
+        update(PERSON)
+        .where(PERSON.c.user_id == user_id)
+        .values(password_hash=password_hash, must_change_password=must_change, password_set_at=now_us)
+        .returning(PERSON.c.user_id)
+    ).one_or_none()
+    if changed is None:
+        raise UnknownUser(f"there is no account {user_id}; it was deleted meanwhile")
+
+
+def open_session(session: Session, *, token_hash: bytes, user_id: uuid.UUID, now_us: int, expires_at_us: int) -> None:
+    """Open a web session under the SHA-256 of its token, 32 bytes. Sessions that are over are cleared away."""
+    session.execute(delete(WEB_SESSION).where(WEB_SESSION.c.expires_at <= now_us))
+    session.execute(
+        insert(WEB_SESSION).values(
+            token_sha256=token_hash, user_id=user_id, opened_at=now_us, last_seen_at=now_us, expires_at=expires_at_us
+        )
+    )
+
+
+def find_session(session: Session, token_hash: bytes) -> WebSession | None:
+    """The session of a token's hash with its user as they are now; None where there is none.
+
+    Whether it is over (expires_at_us, disabled) is for the caller, who has the clock.
+    """
+    query = select(PERSON, WEB_SESSION).join(WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id)
+    row = session.execute(query.where(WEB_SESSION.c.token_sha256 == token_hash)).one_or_none()
+    if row is None:
+        return None
+    return WebSession(
+        user=_user(row), opened_at_us=row.opened_at, last_seen_us=row.last_seen_at, expires_at_us=row.expires_at
+    )
+
+
+def touch_session(session: Session, token_hash: bytes, *, now_us: int) -> None:
+    """The person is at work: last_seen_us never goes back."""
+    session.execute(
+        update(WEB_SESSION)
+        .where(WEB_SESSION.c.token_sha256 == token_hash, WEB_SESSION.c.last_seen_at < now_us)
+        .values(last_seen_at=now_us)
+    )
+
+
+def close_session(session: Session, token_hash: bytes) -> None:
+    """End a session; one that is gone already is no error."""
+    session.execute(delete(WEB_SESSION).where(WEB_SESSION.c.token_sha256 == token_hash))
+
+
+def close_user_sessions(session: Session, user_id: uuid.UUID, *, but: bytes | None = None) -> None:
+    """End every session of a person; `but`: the hash of the one to keep."""
+    query = delete(WEB_SESSION).where(WEB_SESSION.c.user_id == user_id)
+    session.execute(query if but is None else query.where(WEB_SESSION.c.token_sha256 != but))
+
+
+def record_login_failure(session: Session, login: str, *, now_us: int) -> None:
+    """A sign-in as `login` failed, whether there is such an account or not."""
+    session.execute(delete(LOGIN_FAILURE).where(LOGIN_FAILURE.c.failed_at < now_us - FAILURES_KEPT_US))
+    session.execute(insert(LOGIN_FAILURE).values(login=login, failed_at=now_us))
+
+
+def count_login_failures(session: Session, login: str, *, since_us: int) -> int:
+    """Failed sign-ins as `login` at or after since_us (24 hours at most are kept)."""
+    query = select(func.count()).select_from(LOGIN_FAILURE).where(_same_login(LOGIN_FAILURE.c.login, login))
+    return session.execute(query.where(LOGIN_FAILURE.c.failed_at >= since_us)).scalar_one()
+
+
+def clear_login_failures(session: Session, login: str) -> None:
+    """A sign-in succeeded: its failures no longer count."""
+    session.execute(delete(LOGIN_FAILURE).where(_same_login(LOGIN_FAILURE.c.login, login)))
+
+
+def _same_login(column: ColumnElement[str], login: str) -> ColumnElement[bool]:
+    return func.lower(column) == func.lower(bindparam(None, login, type_=SafeText))

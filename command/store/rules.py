@@ -1,0 +1,95 @@
+"""Rules: their versioned configurations, and what each remembers between flushes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from command.store.notify import notify
+from command.store.sequencer import last, take_next
+from command.store.tables import RULE_MEMORY, RULE_VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleVersion:
+    """One version of a rule's configuration; the highest version holds."""
+
+    rule: str
+    version: int
+    config: Mapping[str, Any]
+    author: str
+    valid_from_us: int
+
+
+def load_rule_memory(session: Session) -> dict[str, dict[str, dict[str, Any]]]:
+    """rule -> key -> what the rule remembers under it."""
+    memory: dict[str, dict[str, dict[str, Any]]] = {}
+    for rule, key, entry in session.execute(select(RULE_MEMORY)):
+        memory.setdefault(rule, {})[key] = entry
+    return memory
+
+
+def save_rule_memory(session: Session, changes: Mapping[str, Mapping[str, Mapping[str, Any] | None]]) -> None:
+    """Keep the changed entries, rule -> key -> JSON-able dict; None forgets an entry. What is not named stays."""
+    kept = [
+        {"rule": rule, "key": key, "memory": dict(entry)}
+        for rule, entries in changes.items()
+        for key, entry in entries.items()
+        if entry is not None
+    ]
+    if kept:
+        upsert = insert(RULE_MEMORY)
+        session.execute(
+            upsert.on_conflict_do_update(
+                index_elements=[RULE_MEMORY.c.rule, RULE_MEMORY.c.key], set_={"memory": upsert.excluded.memory}
+            ),
+            kept,
+        )
+    for rule, entries in changes.items():
+        gone = [key for key, entry in entries.items() if entry is None]
+        if gone:
+            session.execute(delete(RULE_MEMORY).where(RULE_MEMORY.c.rule == rule, RULE_MEMORY.c.key.in_(gone)))
+
+
+def current_rules(session: Session) -> list[RuleVersion]:
+    """The version that holds of each rule, by name. A rule that was never put is not in it."""
+    query = (
+        select(RULE_VERSION).distinct(RULE_VERSION.c.rule).order_by(RULE_VERSION.c.rule, RULE_VERSION.c.version.desc())
+    )
+    return [
+        RuleVersion(
+            rule=row.rule, version=row.version, config=row.config, author=row.author, valid_from_us=row.valid_from
+        )
+        for row in session.execute(query)
+    ]
+
+
+def rules_revision(session: Session) -> int:
+    """A number that rises when any rule's configuration changes; 0 before the first."""
+    return last(session, "rule")
+
+
+def put_rule(session: Session, rule: str, config: Mapping[str, Any], author: str, now_us: int) -> RuleVersion:
+    """Make `config` (JSON-able) hold from now on, as a new version. The configuration that holds already makes none."""
+    revision = take_next(session, "rule")
+    known = next((version for version in current_rules(session) if version.rule == rule), None)
+    if known is not None and known.config == dict(config):
+        return known
+    version = session.execute(
+        insert(RULE_VERSION)
+        .values(
+            rule=rule,
+            version=1 if known is None else known.version + 1,
+            config=dict(config),
+            author=author,
+            valid_from=now_us,
+        )
+        .returning(RULE_VERSION.c.version)
+    ).scalar_one()
+    notify(session, {"rules": revision})
+    return RuleVersion(rule=rule, version=version, config=dict(config), author=author, valid_from_us=now_us)
