@@ -1,7 +1,8 @@
 """Endpoint URLs and the configuration of a source that has a line to the outside.
 
 `udp://host:port` (bound; a multicast group is joined), `tcp://host:port` (client), `tcp-listen://host:port?clients=16`
-(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, and `file:///path?follow=true` (what a file gains).
+(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, `file:///path?follow=true` (what a file gains), and
+`file:///path?follow=true&from=start` (what it has and what it gains).
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Endpoint:
     baud: int = 38_400
     clients: int = 16
     follow: bool = False
+    from_start: bool = True
 
 
 _OPTIONS: Final[dict[str, frozenset[str]]] = {
@@ -69,7 +71,7 @@ _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "tcp": frozenset(),
     "tcp-listen": frozenset({"clients"}),
     "serial": frozenset({"baud"}),
-    "file": frozenset({"follow"}),
+    "file": frozenset({"follow", "from"}),
 }
 
 
@@ -94,11 +96,13 @@ def parse_endpoint(text: str) -> Endpoint:
             raise BadEndpoint(
                 f"endpoint {text!r}: write an absolute path after three slashes, as in {url.scheme}:///path"
             )
+        follow = _choice(text, options, "follow", ("false", "true")) == "true"
         return Endpoint(
             scheme="serial" if url.scheme == "serial" else "file",
             path=unquote(url.path),
             baud=_number(text, options, "baud", default=38_400, low=300, high=4_000_000),
-            follow=_truth(text, options.get("follow", "false")),
+            follow=follow,
+            from_start=_choice(text, options, "from", ("end", "start") if follow else ("start", "end")) == "start",
         )
     if not url.hostname or not port:
         raise BadEndpoint(f"endpoint {text!r}: write a host and a port, as in {url.scheme}://127.0.0.1:10110")
@@ -114,7 +118,9 @@ def _number(text: str, options: dict[str, str], name: str, *, default: int, low:
     return int(value)
 
 
-def _truth(text: str, value: str) -> bool:
-    if value not in ("true", "false"):
-        raise BadEndpoint(f"endpoint {text!r}: follow={value} must be true or false")
-    return value == "true"
+def _choice(text: str, options: dict[str, str], name: str, choices: tuple[str, str]) -> str:
+    """The option's value; the first of `choices` where it is not given."""
+    value = options.get(name, choices[0])
+    if value not in choices:
+        raise BadEndpoint(f"endpoint {text!r}: {name}={value} must be {' or '.join(choices)}")
+    return value

@@ -103,7 +103,7 @@ def read_tag(tag: bytes) -> TagBlock | None:
 
 
 def _checksum_behind_group(fields: bytes) -> int:
-    """Some networks (the Norwegian coast's is one) put the group before a tag block and leave its checksum as it was."""
+    """Some networks (the Norwegian coast's) put the group before a finished tag block and keep its checksum."""
     group, _, others = fields.partition(b",")
     return checksum(others if group.startswith(b"g:") and others else fields)
 
@@ -161,25 +161,33 @@ class LineFramer:
 
 
 class BusTime:
-    """The time that a recorded bus tells: its RMC and ZDA sentences, running on over the small lags of its talkers."""
+    """The time that a recorded bus tells: by tag blocks, RMC and ZDA, running on over the small lags of its talkers."""
 
     def __init__(self) -> None:
         self.now_us: int | None = None
 
     def hear(self, line: bytes) -> bool:
-        """Take the time of `line` where it is a valid RMC or ZDA with one; True then."""
-        if line[3:6] not in (b"RMC", b"ZDA"):
-            return False
-        try:
-            fields = checked(line).split(b",")
-        except BadSentence:
-            return False
-        told_us = _rmc_us(fields) if line[3:6] == b"RMC" else _zda_us(fields)
+        """Take the time that `line` (without its end) tells; False where it tells none."""
+        told_us = told_time_us(line)
         if told_us is None:
             return False
         if self.now_us is None or told_us > self.now_us or told_us < self.now_us - STEP_BACK_US:
             self.now_us = told_us
         return True
+
+
+def told_time_us(line: bytes) -> int | None:
+    """The time that a line (without its end) tells by its tag block, or as a valid RMC or ZDA; None for other lines."""
+    if line[:1] == b"\\":
+        block = read_tag(split_tag(line)[0])
+        return None if block is None else block.time_us
+    if line[3:6] not in (b"RMC", b"ZDA"):
+        return None
+    try:
+        fields = checked(line).split(b",")
+    except BadSentence:
+        return None
+    return _rmc_us(fields) if line[3:6] == b"RMC" else _zda_us(fields)
 
 
 def _rmc_us(fields: list[bytes]) -> int | None:

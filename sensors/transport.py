@@ -381,7 +381,7 @@ class FileReader(Transport):
         while not self._ctx.stop.is_set():
             try:
                 with path.open("rb") as file:
-                    if self.endpoint.follow and first:
+                    if first and not self.endpoint.from_start:
                         file.seek(0, 2)
                     first = False
                     pauses.reset()
