@@ -1,0 +1,445 @@
+// The map in its element: basemap, feed, layers and people's hands brought together.
+import type { PickingInfo } from "@deck.gl/core";
+import { MapboxOverlay } from "@deck.gl/mapbox";
+import { type LngLatBoundsLike, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
+import { type MapAlert, alertsToDraw } from "./alerts.js";
+import { setProps } from "./dash.js";
+import { type Connection, Feed, type FeedListener } from "./feed.js";
+import { Announcer, CursorReadout, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
+import { type Selection, buildLayers, importance, picked } from "./layers.js";
+import { Picture } from "./picture.js";
+import {
+  AREA_LAYERS,
+  FACILITY_LAYERS,
+  TRACK_LABEL_LAYERS,
+  addPlaces,
+  nameLanguage,
+  setPlaces,
+  setTrackLabels,
+} from "./places.js";
+import type { Frame, TrackRecord } from "./protocol.js";
+import { getJson } from "./rest.js";
+import { LABEL_LAYERS, graticule, graticuleStep, mapStyle } from "./style.js";
+import { type Atlas, drawAtlas } from "./symbols.js";
+import { currentLanguage, text } from "./texts.js";
+import { TRAIL_SPAN_MS, type TrailPoint, trailPoints, trailSegments } from "./trail.js";
+
+const HOME: LngLatBoundsLike = [[124.5, 25.5], [147, 46]];
+const VIEW_DEBOUNCE_MS = 150;
+const STATUS_EVERY_MS = 1_000;
+/** At most this often the layers are built again, however many frames come. */
+const REDRAW_MS = 200;
+
+export interface RenderedFeature {
+  readonly handle: number;
+  readonly track_id: string | null;
+  readonly label: string | null;
+  readonly lon: number;
+  readonly lat: number;
+  readonly status: number;
+  readonly age_s: number;
+}
+
+export interface MapStatus {
+  readonly connected: boolean;
+  readonly tracks: number;
+  readonly oldest_age_s: number | null;
+  readonly realm_now_ms: number | null;
+}
+
+export interface Focus {
+  readonly lon: number;
+  readonly lat: number;
+  readonly zoom?: number;
+}
+
+export class MapConsole implements FeedListener {
+  private readonly map: MapLibre;
+  private readonly overlay: MapboxOverlay;
+  private readonly atlas: Atlas = drawAtlas();
+  private readonly picture = new Picture();
+  private readonly feed: Feed;
+  private readonly status: StatusLine;
+  private readonly cursor = new CursorReadout();
+  private readonly legend: LegendPanel;
+  private readonly tip: Tip;
+  private readonly announcer: Announcer;
+  private readonly timers: number[] = [];
+  private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
+  private alerts: readonly MapAlert[] = [];
+  private trail: readonly TrailPoint[] = [];
+  private trailOf: string | null = null;
+  private trailRequest: AbortController | null = null;
+  private selection: Selection = null;
+  private state: Connection = "connecting";
+  private notice = "";
+  private pointer: { readonly lng: number; readonly lat: number } | null = null;
+  private ready = false;
+  private viewTimer: number | undefined;
+  private redrawTimer: number | undefined;
+
+  constructor(private readonly root: HTMLElement) {
+    root.classList.add("mz-map");
+    const canvasBox = document.createElement("div");
+    canvasBox.className = "mz-canvas";
+    root.append(canvasBox);
+    this.map = new MapLibre({
+      container: canvasBox,
+      style: mapStyle(`${location.origin}/tiles/japan.pmtiles`, currentLanguage()),
+      bounds: HOME,
+      minZoom: 2,
+      maxZoom: 17,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      renderWorldCopies: false,
+      fadeDuration: 0,
+      attributionControl: { compact: false },
+      locale: {
+        "Map.Title": text("map.title"),
+        "NavigationControl.ZoomIn": text("map.zoom_in"),
+        "NavigationControl.ZoomOut": text("map.zoom_out"),
+        "ScaleControl.NauticalMiles": text("map.nautical_miles"),
+      },
+    });
+    this.map.touchZoomRotate.disableRotation();
+    this.map.keyboard.disableRotation();
+    this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
+    this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
+    this.map.addControl(this.cursor, "bottom-left");
+    this.overlay = new MapboxOverlay({
+      layers: [],
+      pickingRadius: 8,
+      onClick: (info: PickingInfo) => this.clicked(info),
+      onHover: (info: PickingInfo) => this.hovered(info),
+      getCursor: ({ isHovering, isDragging }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+    });
+    this.map.addControl(this.overlay);
+    this.status = new StatusLine(root);
+    this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
+    this.tip = new Tip(root);
+    this.announcer = new Announcer(root);
+    this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
+    this.listen(canvasBox);
+    this.feed.open();
+  }
+
+  /** Close the feed and free the graphics memory: the page took the element away. */
+  remove(): void {
+    this.feed.close();
+    this.trailRequest?.abort();
+    for (const timer of [...this.timers, this.viewTimer, this.redrawTimer]) window.clearTimeout(timer);
+    this.map.remove();
+    this.root.replaceChildren();
+  }
+
+  focus(focus: Focus): void {
+    const camera = { center: [focus.lon, focus.lat] as [number, number], zoom: focus.zoom ?? Math.max(this.map.getZoom(), 10) };
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera);
+    else this.map.easeTo({ ...camera, duration: 500 });
+  }
+
+  /** Highlight a track or an alert, with the track's trail; null for none. */
+  select(selection: Selection): void {
+    this.selection = selection;
+    this.loadTrail();
+    this.redraw();
+  }
+
+  asOf(ms: number | null): void {
+    this.picture.asOfMs = ms;
+    this.feed.asOf(ms);
+  }
+
+  features(): RenderedFeature[] {
+    if (!this.ready) return [];
+    const bounds = this.map.getBounds();
+    return [...this.picture.tracks.values()]
+      .filter((track) => bounds.contains([track.lon, track.lat]))
+      .map((track) => {
+        const name = this.picture.names.get(track.handle);
+        return {
+          handle: track.handle,
+          track_id: name?.trackId ?? null,
+          label: name?.label ?? null,
+          lon: track.lon,
+          lat: track.lat,
+          status: track.status,
+          age_s: this.picture.ageS(track),
+        };
+      });
+  }
+
+  mapStatus(): MapStatus {
+    return {
+      connected: this.state === "connected",
+      tracks: this.picture.count,
+      oldest_age_s: this.picture.oldestLiveAgeS(),
+      realm_now_ms: this.picture.realmNowMs,
+    };
+  }
+
+  /** The texts have changed: write every word again. */
+  retell(): void {
+    this.legend.render();
+    if (this.ready) {
+      nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
+      this.redraw();
+    }
+    this.showStatus();
+  }
+
+  // FeedListener
+
+  opened(): void {
+    this.picture.forgetNames();
+    this.notice = "";
+    this.loadPlaces();
+    this.loadAlerts();
+  }
+
+  frame(frame: Frame): void {
+    this.picture.apply(frame);
+    this.redraw();
+  }
+
+  names(rows: readonly (readonly [number, string, string])[]): void {
+    this.picture.learnNames(rows);
+  }
+
+  changed(what: "areas" | "alerts"): void {
+    if (what === "areas") this.loadPlaces();
+    else this.loadAlerts();
+  }
+
+  connection(state: Connection): void {
+    this.state = state;
+    this.showStatus();
+  }
+
+  refused(reason: string): void {
+    this.say(text("map.refused", { reason }));
+  }
+
+  // people's hands
+
+  private listen(canvasBox: HTMLElement): void {
+    const map = this.map;
+    map.on("load", () => {
+      addPlaces(map, currentLanguage());
+      this.ready = true;
+      this.loadPlaces();
+      this.viewChanged();
+      this.redraw();
+    });
+    map.on("move", () => this.showCursor());
+    map.on("moveend", () => this.viewChanged());
+    map.on("mousemove", (event: MapLayerEventType["mousemove"]) => {
+      this.pointer = event.lngLat;
+      this.showCursor();
+    });
+    map.on("mouseout", () => {
+      this.pointer = null;
+      this.tip.hide();
+      this.showCursor();
+    });
+    map.on("error", (event) => {
+      const source = (event as { sourceId?: string }).sourceId;
+      this.say(source === "basemap" ? text("map.no_basemap") : text("map.refused", { reason: event.error.message }));
+    });
+    canvasBox.addEventListener("keydown", (event) => this.key(event));
+    this.timers.push(window.setInterval(() => this.tellPage(), STATUS_EVERY_MS));
+    const resized = new ResizeObserver(() => map.resize());
+    resized.observe(this.root);
+    map.once("remove", () => resized.disconnect());
+    this.showCursor();
+  }
+
+  private clicked(info: PickingInfo): void {
+    const what = picked(info);
+    if (what?.type === "aggregate") {
+      this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
+      return;
+    }
+    if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
+    else if (what?.type === "track") this.chooseTrack(what.track);
+    else this.choose(null);
+  }
+
+  private hovered(info: PickingInfo): void {
+    const what = picked(info);
+    if (what?.type === "track") {
+      const name = this.picture.names.get(what.track.handle);
+      this.tip.show(info.x, info.y, name?.label ?? text("map.unnamed"), trackLines(what.track, this.picture));
+    } else if (what?.type === "alert") {
+      this.tip.show(info.x, info.y, what.alert.label, [text(`map.severity.${what.alert.severity}`)]);
+    } else if (what?.type === "aggregate") {
+      this.tip.show(info.x, info.y, text("map.tracks", { n: what.aggregate.count }), [text("map.zoom_for_tracks")]);
+    } else {
+      this.tip.hide();
+    }
+  }
+
+  /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all Japan. */
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
+    else if (event.key === "Escape") this.choose(null);
+    else if (event.key === "Home") this.map.fitBounds(HOME, { animate: false });
+    else return;
+    event.preventDefault();
+  }
+
+  private walk(step: 1 | -1): void {
+    const bounds = this.map.getBounds();
+    const order = [...this.picture.tracks.values()]
+      .filter((t) => bounds.contains([t.lon, t.lat]) && this.picture.names.has(t.handle))
+      .sort((a, b) => importance(b) - importance(a) || a.handle - b.handle);
+    if (order.length === 0) {
+      this.announcer.say(text("map.tracks", { n: 0 }));
+      return;
+    }
+    const at = order.findIndex((t) => this.picture.names.get(t.handle)?.trackId === this.selectedTrackId());
+    const next = order[at < 0 ? (step > 0 ? 0 : order.length - 1) : (at + step + order.length) % order.length];
+    if (next === undefined) return;
+    this.chooseTrack(next);
+    const label = this.picture.names.get(next.handle)?.label ?? "";
+    this.announcer.say([label, ...trackLines(next, this.picture)].join(" "));
+  }
+
+  private chooseTrack(track: TrackRecord): void {
+    const name = this.picture.names.get(track.handle);
+    if (name !== undefined) this.choose({ track_id: name.trackId });
+  }
+
+  /** A choice made on the map: the page hears of it. */
+  private choose(selection: Selection): void {
+    this.select(selection);
+    setProps("map-selected", { data: selection });
+  }
+
+  private show(which: Switch, on: boolean): void {
+    this.shows[which] = on;
+    const layers: Partial<Record<Switch, readonly string[]>> = {
+      labels: TRACK_LABEL_LAYERS,
+      areas: AREA_LAYERS,
+      facilities: FACILITY_LAYERS,
+    };
+    for (const layer of this.ready ? (layers[which] ?? []) : []) {
+      this.map.setLayoutProperty(layer, "visibility", on ? "visible" : "none");
+    }
+    this.redraw();
+  }
+
+  // what is shown
+
+  private viewChanged(): void {
+    window.clearTimeout(this.viewTimer);
+    this.viewTimer = window.setTimeout(() => {
+      const bounds = this.map.getBounds();
+      const zoom = this.map.getZoom();
+      const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()] as const;
+      this.feed.show({ bbox: box, zoom });
+      this.map.getSource<import("maplibre-gl").GeoJSONSource>("graticule")?.setData(graticule(graticuleStep(zoom), box));
+      this.redraw();
+    }, VIEW_DEBOUNCE_MS);
+  }
+
+  private redraw(): void {
+    if (!this.ready || this.redrawTimer !== undefined) return;
+    this.redrawTimer = window.setTimeout(() => {
+      this.redrawTimer = undefined;
+      const zoom = this.map.getZoom();
+      const trail = this.trailWithNow();
+      this.overlay.setProps({
+        layers: buildLayers(
+          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, shows: this.shows },
+          this.atlas,
+        ),
+      });
+      setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
+      this.showStatus();
+    }, REDRAW_MS);
+  }
+
+  private showStatus(): void {
+    this.status.show(this.state, this.picture, this.notice);
+  }
+
+  private showCursor(): void {
+    const { lng, lat } = this.pointer ?? this.map.getCenter();
+    this.cursor.show(lng, lat, this.map.getZoom());
+  }
+
+  private tellPage(): void {
+    setProps("map-status", { data: this.mapStatus() });
+  }
+
+  private say(words: string): void {
+    this.notice = words;
+    this.showStatus();
+  }
+
+  private selectedTrackId(): string | null {
+    const { selection } = this;
+    if (selection === null) return null;
+    if ("track_id" in selection) return selection.track_id;
+    return this.alerts.find((a) => a.alertId === selection.alert_id)?.trackId ?? null;
+  }
+
+  // what is read by REST
+
+  private loadPlaces(): void {
+    if (!this.ready) return;
+    for (const source of ["areas", "facilities"] as const) {
+      getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
+        (body) => setPlaces(this.map, source, body),
+        (error: Error) => this.say(text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
+      );
+    }
+  }
+
+  private loadAlerts(): void {
+    getJson<Parameters<typeof alertsToDraw>[0]>("/api/alerts").then(
+      (body) => {
+        this.alerts = alertsToDraw(body);
+        this.loadTrail();
+        this.redraw();
+      },
+      (error: Error) => this.say(text("map.not_read", { what: text("map.layer.alerts"), reason: error.message })),
+    );
+  }
+
+  private loadTrail(): void {
+    const trackId = this.selectedTrackId();
+    if (trackId === this.trailOf) return;
+    this.trailRequest?.abort();
+    this.trailOf = trackId;
+    this.trail = [];
+    const now = this.picture.nowMs;
+    if (trackId === null || now === null) return;
+    const request = new AbortController();
+    this.trailRequest = request;
+    const span = `from_ms=${Math.floor(now - TRAIL_SPAN_MS)}&to_ms=${Math.ceil(now)}`;
+    getJson<Parameters<typeof trailPoints>[0]>(`/api/tracks/${encodeURIComponent(trackId)}/history?${span}`, request.signal).then(
+      (body) => {
+        this.trail = trailPoints(body);
+        this.redraw();
+      },
+      (error: Error) => {
+        if (!request.signal.aborted) this.say(text("map.not_read", { what: text("map.trail"), reason: error.message }));
+      },
+    );
+  }
+
+  /** The trail grows with what the feed brings, so that it always ends at the symbol. */
+  private trailWithNow(): ReturnType<typeof trailSegments> {
+    const track = this.trailOf === null ? undefined : this.picture.byTrackId(this.trailOf);
+    const last = this.trail.at(-1);
+    if (track !== undefined && (last === undefined || track.observedAtS * 1_000 > last.atMs + 999)) {
+      this.trail = [...this.trail, { atMs: track.observedAtS * 1_000, lon: track.lon, lat: track.lat }];
+    }
+    return trailSegments(this.trail, this.picture.nowMs ?? 0);
+  }
+}
+

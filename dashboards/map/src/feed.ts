@@ -1,0 +1,126 @@
+// The connection to /ws/tracks. It comes back for ever, and silence counts as a lost connection: the server ticks
+// every second.
+import { decodeFrame, type Frame } from "./protocol.js";
+
+export type Connection = "connecting" | "connected" | "lost" | "signed_out";
+
+export interface View {
+  readonly bbox: readonly [number, number, number, number];
+  readonly zoom: number;
+}
+
+export interface FeedListener {
+  opened(): void;
+  frame(frame: Frame): void;
+  names(rows: readonly (readonly [number, string, string])[]): void;
+  changed(what: "areas" | "alerts"): void;
+  connection(state: Connection): void;
+  refused(reason: string): void;
+}
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+const SILENCE_MS = 5_000;
+const SIGNED_OUT_CODES = new Set([1008, 4401]);
+
+export class Feed {
+  private socket: WebSocket | null = null;
+  private view: View | null = null;
+  private asOfMs: number | null = null;
+  private attempts = 0;
+  private retryTimer: number | undefined;
+  private silenceTimer: number | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly url: string,
+    private readonly listener: FeedListener,
+  ) {}
+
+  open(): void {
+    this.listener.connection(this.attempts === 0 ? "connecting" : "lost");
+    const socket = new WebSocket(this.url);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.expectSound();
+    socket.onopen = () => {
+      this.attempts = 0;
+      this.listener.opened();
+      this.listener.connection("connected");
+      this.sendView();
+      if (this.asOfMs !== null) this.send({ type: "as_of", at_ms: this.asOfMs });
+    };
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+      this.expectSound();
+      this.take(event.data);
+    };
+    socket.onclose = (event) => {
+      if (this.socket === socket) this.lost(event.code);
+    };
+  }
+
+  close(): void {
+    this.closed = true;
+    window.clearTimeout(this.retryTimer);
+    window.clearTimeout(this.silenceTimer);
+    this.socket?.close();
+  }
+
+  show(view: View): void {
+    this.view = view;
+    this.sendView();
+  }
+
+  /** The picture at a time of the realm, or the live one again. */
+  asOf(ms: number | null): void {
+    this.asOfMs = ms;
+    this.send(ms === null ? { type: "live" } : { type: "as_of", at_ms: ms });
+  }
+
+  private sendView(): void {
+    if (this.view !== null) this.send({ type: "view", bbox: this.view.bbox, zoom: this.view.zoom });
+  }
+
+  private send(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private take(data: ArrayBuffer | string): void {
+    try {
+      if (typeof data !== "string") {
+        this.listener.frame(decodeFrame(data));
+        return;
+      }
+      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string };
+      if (message.type === "names") this.listener.names(message.tracks ?? []);
+      else if (message.type === "areas" || message.type === "alerts") this.listener.changed(message.type);
+      else if (message.type === "error") this.listener.refused(message.detail ?? data);
+    } catch (error) {
+      this.listener.refused(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private expectSound(): void {
+    window.clearTimeout(this.silenceTimer);
+    this.silenceTimer = window.setTimeout(() => {
+      const silent = this.socket;
+      this.lost(0);
+      silent?.close();
+    }, SILENCE_MS);
+  }
+
+  private lost(code: number): void {
+    this.socket = null;
+    window.clearTimeout(this.silenceTimer);
+    if (this.closed) return;
+    if (SIGNED_OUT_CODES.has(code)) {
+      this.listener.connection("signed_out");
+      return;
+    }
+    this.listener.connection("lost");
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts);
+    this.attempts += 1;
+    // Half to all of the wait, so that the screens of a whole centre do not come back in one instant.
+    this.retryTimer = window.setTimeout(() => this.open(), wait * (0.5 + Math.random() / 2));
+  }
+}

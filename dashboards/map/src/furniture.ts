@@ -1,0 +1,203 @@
+// The small things on the map: status line, cursor position, legend with layer switches, tip, spoken announcements.
+import type { IControl } from "maplibre-gl";
+import type { Connection } from "./feed.js";
+import { leaderMinutes } from "./layers.js";
+import * as palette from "./palette.js";
+import type { Picture } from "./picture.js";
+import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
+import { type Atlas, iconOf } from "./symbols.js";
+import { age, text } from "./texts.js";
+import { KNOTS_PER_MPS, clockTime, position } from "./units.js";
+
+function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  if (className !== "") made.className = className;
+  parent.append(made);
+  return made;
+}
+
+export const SWITCHES = ["labels", "leaders", "areas", "facilities", "alerts"] as const;
+export type Switch = (typeof SWITCHES)[number];
+
+/** Connection, the realm's clock, how many tracks, the age of the oldest; then, where there is one, a notice. */
+export class StatusLine {
+  private readonly connection: HTMLElement;
+  private readonly clock: HTMLElement;
+  private readonly tracks: HTMLElement;
+  private readonly oldest: HTMLElement;
+  private readonly notice: HTMLElement;
+
+  constructor(private readonly root: HTMLElement) {
+    const line = element("div", "mz-panel mz-status", root);
+    this.connection = element("span", "mz-connection", line);
+    this.connection.setAttribute("role", "status");
+    this.clock = element("span", "", line);
+    this.tracks = element("span", "", line);
+    this.oldest = element("span", "", line);
+    this.notice = element("span", "mz-notice", line);
+    this.notice.setAttribute("role", "status");
+  }
+
+  show(connection: Connection, picture: Picture, notice: string): void {
+    this.root.dataset.connection = connection;
+    this.root.dataset.mode = picture.asOf ? "as_of" : "live";
+    const marks: Record<Connection, string> = { connected: "●", connecting: "◌", lost: "▲", signed_out: "■" };
+    put(this.connection, `${marks[connection]} ${text(`map.connection.${connection}`)}`);
+    const now = picture.nowMs;
+    put(this.clock, now === null ? "" : clockTime(now));
+    put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }));
+    const oldest = picture.oldestLiveAgeS();
+    put(this.oldest, oldest === null ? "" : text("map.oldest", { age: age(oldest) }));
+    put(this.notice, picture.asOf && now !== null ? text("map.as_of", { time: clockTime(now) }) : notice);
+  }
+}
+
+/** Only what changed is written: a live region must not be spoken again every second. */
+function put(target: HTMLElement, words: string): void {
+  if (target.textContent !== words) target.textContent = words;
+}
+
+/** Where the pointer is, else the middle of the map, in degrees, minutes and seconds; and how far leaders run. */
+export class CursorReadout implements IControl {
+  private readonly box = document.createElement("div");
+
+  onAdd(): HTMLElement {
+    this.box.className = "maplibregl-ctrl mz-panel mz-cursor";
+    return this.box;
+  }
+
+  onRemove(): void {
+    this.box.remove();
+  }
+
+  show(lon: number, lat: number, zoom: number): void {
+    put(this.box, `${position(lon, lat)}   ${text("map.leader", { n: leaderMinutes(zoom) })}`);
+  }
+}
+
+/** Legend and layer switches behind one button. */
+export class LegendPanel {
+  private readonly details: HTMLDetailsElement;
+
+  constructor(
+    root: HTMLElement,
+    private readonly atlas: Atlas,
+    private readonly shown: Record<Switch, boolean>,
+    private readonly toggled: (which: Switch, on: boolean) => void,
+  ) {
+    this.details = element("details", "mz-panel mz-layers", root);
+    this.render();
+  }
+
+  render(): void {
+    this.details.replaceChildren();
+    element("summary", "", this.details).textContent = text("map.legend");
+    const body = element("div", "", this.details);
+    element("h3", "", body).textContent = text("map.layers");
+    for (const which of SWITCHES) {
+      const label = element("label", "", body);
+      const box = element("input", "", label);
+      box.type = "checkbox";
+      box.checked = this.shown[which];
+      box.addEventListener("change", () => this.toggled(which, box.checked));
+      element("span", "", label).textContent = text(`map.layer.${which}`);
+    }
+    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [iconOf(sample(kind, TrackStatus.LIVE, flags), false), text(kindKey(kind, flags))]));
+    this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [iconOf(sample(SubjectKind.VESSEL, s, 0), false), text(`map.status.${s}`)]));
+    this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
+  }
+
+  private list(body: Element, title: string, rows: readonly (readonly [string, string])[]): void {
+    element("h3", "", body).textContent = text(title);
+    const list = element("ul", "", body);
+    for (const [icon, words] of rows) {
+      const row = element("li", "", list);
+      row.append(this.picture(icon));
+      element("span", "", row).textContent = words;
+    }
+  }
+
+  private picture(icon: string): HTMLCanvasElement {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 72;
+    canvas.style.width = canvas.style.height = "26px";
+    canvas.setAttribute("aria-hidden", "true");
+    const place = this.atlas.places[icon];
+    if (place !== undefined) {
+      canvas.getContext("2d")?.drawImage(this.atlas.image, place.x, place.y, place.width, place.height, 0, 0, 72, 72);
+    }
+    return canvas;
+  }
+}
+
+const OURS = 1;
+const LEGEND_KINDS: readonly (readonly [number, number])[] = [
+  [SubjectKind.VESSEL, 0],
+  [SubjectKind.UNKNOWN, 0],
+  [SubjectKind.AIRCRAFT, 0],
+  [SubjectKind.AIR_DRONE, OURS],
+  [SubjectKind.UNDERWATER_DRONE, OURS],
+  [SubjectKind.SURFACE_DRONE, OURS],
+  [SubjectKind.DISTRESS_BEACON, 0],
+  [SubjectKind.AID_TO_NAVIGATION, 0],
+  [SubjectKind.BASE_STATION, 0],
+  [SubjectKind.GROUND_STATION, OURS],
+];
+
+function sample(kind: number, status: number, flags: number): TrackRecord {
+  return { handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags };
+}
+
+function kindKey(kind: number, flags: number): string {
+  return flags & OURS ? `map.kind.${kind}.ours` : `map.kind.${kind}`;
+}
+
+/** What a track is, in a few lines, beside the pointer. */
+export class Tip {
+  private readonly box: HTMLElement;
+
+  constructor(private readonly root: HTMLElement) {
+    this.box = element("div", "mz-panel mz-tip", root);
+    this.box.hidden = true;
+  }
+
+  hide(): void {
+    this.box.hidden = true;
+  }
+
+  show(x: number, y: number, title: string, lines: readonly string[]): void {
+    const strong = document.createElement("strong");
+    strong.textContent = title;
+    this.box.replaceChildren(strong, ...lines.flatMap((line, i) => (i === 0 ? [line] : [document.createElement("br"), line])));
+    this.box.hidden = false;
+    const right = x + 18 + this.box.offsetWidth > this.root.clientWidth;
+    this.box.style.left = `${right ? x - 14 - this.box.offsetWidth : x + 18}px`;
+    this.box.style.top = `${Math.max(4, Math.min(y - 10, this.root.clientHeight - this.box.offsetHeight - 4))}px`;
+  }
+}
+
+/** Speed, course, status and age of a track, one line each. */
+export function trackLines(track: TrackRecord, picture: Picture): string[] {
+  const kind = text(`map.kind.${Object.values(SubjectKind).some((k) => k === track.kind) ? track.kind : 0}`);
+  const speed = track.speedMps === null ? text("map.unknown") : text("map.knots", { n: (track.speedMps * KNOTS_PER_MPS).toFixed(1) });
+  const course = track.courseDeg === null ? text("map.unknown") : `${String(Math.round(track.courseDeg) % 360).padStart(3, "0")}°`;
+  return [
+    `${kind} · ${text(`map.status.${track.status}`)}`,
+    text("map.motion", { speed, course }),
+    text("map.last_heard", { age: age(picture.ageS(track)) }),
+  ];
+}
+
+/** A live region: what a screen reader says when the selection moves by keyboard. */
+export class Announcer {
+  private readonly box: HTMLElement;
+
+  constructor(root: HTMLElement) {
+    this.box = element("div", "mz-spoken", root);
+    this.box.setAttribute("aria-live", "polite");
+  }
+
+  say(words: string): void {
+    this.box.textContent = words;
+  }
+}

@@ -1,0 +1,238 @@
+// What deck.gl draws over the basemap: tracks or counts, leaders, the trail, alert marks, the selection.
+import type { Layer, PickingInfo } from "@deck.gl/core";
+import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
+import type { MapAlert } from "./alerts.js";
+import * as palette from "./palette.js";
+import type { Picture } from "./picture.js";
+import { type Aggregate, Flag, type TrackRecord, TrackStatus } from "./protocol.js";
+import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } from "./symbols.js";
+import type { TrailSegment } from "./trail.js";
+import { destination } from "./units.js";
+
+export type Selection = { readonly track_id: string } | { readonly alert_id: string } | null;
+
+export interface Scene {
+  readonly picture: Picture;
+  readonly alerts: readonly MapAlert[];
+  readonly trail: readonly TrailSegment[];
+  readonly selection: Selection;
+  readonly zoom: number;
+  readonly shows: { readonly leaders: boolean; readonly alerts: boolean };
+}
+
+export type Picked =
+  | { readonly type: "track"; readonly track: TrackRecord }
+  | { readonly type: "aggregate"; readonly aggregate: Aggregate }
+  | { readonly type: "alert"; readonly alert: MapAlert };
+
+/** How many minutes a leader runs ahead: the nearer the view the fewer, so that its length stays readable. */
+export function leaderMinutes(zoom: number): number {
+  if (zoom < 8) return 30;
+  if (zoom < 10) return 12;
+  if (zoom < 12) return 6;
+  return 3;
+}
+
+/** Pixels of an atlas cell (36 units) on the screen. */
+function iconPixels(zoom: number): number {
+  return Math.min(38, Math.max(21, 21 + (zoom - 6) * 3.4));
+}
+
+export function picked(info: PickingInfo): Picked | null {
+  if (info.object === undefined || info.object === null) return null;
+  switch (info.layer?.id) {
+    case "tracks":
+      return { type: "track", track: info.object as TrackRecord };
+    case "counts":
+      return { type: "aggregate", aggregate: info.object as Aggregate };
+    case "alerts":
+      return { type: "alert", alert: info.object as MapAlert };
+    default:
+      return null;
+  }
+}
+
+export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
+  const tracks = [...scene.picture.tracks.values()].sort((a, b) => importance(a) - importance(b));
+  return [
+    ...countLayers(scene.picture.aggregates),
+    trailLayer(scene.trail),
+    ...(scene.shows.leaders ? [leaderLayer(tracks, scene.zoom)] : []),
+    ringLayer(tracks, scene.zoom),
+    trackLayer(tracks, scene.zoom, atlas),
+    ...(scene.shows.alerts ? [alertLayer(scene.alerts, atlas)] : []),
+    selectionLayer(scene, atlas),
+  ];
+}
+
+/** What must lie on top when symbols overlap: distress over alerts over the unknown over our own over the rest. */
+export function importance(track: TrackRecord): number {
+  let rank = track.status === TrackStatus.LOST ? 0 : track.status === TrackStatus.STALE ? 1 : 2;
+  if (isOurs(track)) rank += 10;
+  if (colourOf(track.kind, false) === palette.DARK_CONTACT) rank += 20;
+  if (track.flags & Flag.OPEN_ALERT) rank += 40;
+  if (track.flags & Flag.DISTRESS) rank += 80;
+  return rank;
+}
+
+function trackLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas): Layer {
+  const typeSymbols = zoom >= TYPE_SYMBOL_ZOOM;
+  return new IconLayer<TrackRecord>({
+    id: "tracks",
+    data: tracks,
+    // The types name an address or a texture only; the property takes any picture (deck.gl, "image" properties).
+    iconAtlas: atlas.image as unknown as string,
+    iconMapping: atlas.places as Record<string, (typeof atlas.places)[string]>,
+    getIcon: (t) => iconOf(t, typeSymbols),
+    getPosition: (t) => [t.lon, t.lat],
+    getAngle: (t) => iconAngle(t, typeSymbols),
+    getSize: (t) => iconPixels(zoom) * sizeFactor(t),
+    sizeUnits: "pixels",
+    pickable: true,
+    alphaCutoff: 0.02,
+    updateTriggers: { getIcon: typeSymbols, getAngle: typeSymbols, getSize: zoom },
+  });
+}
+
+function sizeFactor(track: TrackRecord): number {
+  if (track.flags & Flag.DISTRESS) return 1.2;
+  if (isOurs(track) || colourOf(track.kind, false) === palette.DARK_CONTACT) return 1.12;
+  return colourOf(track.kind, false) === palette.FIXED ? 0.7 : 1;
+}
+
+/** A ring around what has an open alert: seen also where the alert's own mark stands elsewhere. */
+function ringLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
+  return new ScatterplotLayer<TrackRecord>({
+    id: "rings",
+    data: tracks.filter((t) => t.flags & (Flag.OPEN_ALERT | Flag.DISTRESS)),
+    getPosition: (t) => [t.lon, t.lat],
+    radiusUnits: "pixels",
+    getRadius: iconPixels(zoom) * 0.52,
+    getFillColor: (t) => [...ringColour(t), 36],
+    getLineColor: (t) => [...ringColour(t), 235],
+    stroked: true,
+    lineWidthUnits: "pixels",
+    getLineWidth: 2,
+    updateTriggers: { getRadius: zoom },
+  });
+}
+
+function ringColour(track: TrackRecord): palette.Rgb {
+  return track.flags & Flag.DISTRESS ? palette.DISTRESS : palette.SEVERITY.high;
+}
+
+function leaderLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
+  const minutes = leaderMinutes(zoom);
+  return new LineLayer<TrackRecord>({
+    id: "leaders",
+    data: tracks.filter((t) => t.status <= TrackStatus.LIVE && (t.speedMps ?? 0) > 0.25 && t.courseDeg !== null),
+    getSourcePosition: (t) => [t.lon, t.lat],
+    getTargetPosition: (t) => destination(t.lon, t.lat, t.courseDeg ?? 0, (t.speedMps ?? 0) * 60 * minutes),
+    getColor: (t) => [...colourOf(t.kind, isOurs(t)), 190],
+    widthUnits: "pixels",
+    getWidth: 1.4,
+    updateTriggers: { getTargetPosition: minutes },
+  });
+}
+
+function trailLayer(trail: readonly TrailSegment[]): Layer {
+  return new LineLayer<TrailSegment>({
+    id: "trail",
+    data: trail,
+    getSourcePosition: (s) => [s.from.lon, s.from.lat],
+    getTargetPosition: (s) => [s.to.lon, s.to.lat],
+    getColor: (s) => [...palette.WHITE, s.gap ? 55 : 60 + 180 * s.freshness],
+    widthUnits: "pixels",
+    getWidth: (s) => (s.gap ? 1 : 2.2),
+  });
+}
+
+function alertLayer(alerts: readonly MapAlert[], atlas: Atlas): Layer {
+  return new IconLayer<MapAlert>({
+    id: "alerts",
+    data: alerts,
+    iconAtlas: atlas.image as unknown as string,
+    iconMapping: atlas.places as Record<string, (typeof atlas.places)[string]>,
+    getIcon: (a) => `alert-${a.severity}-${a.acknowledged ? "acknowledged" : "open"}`,
+    getPosition: (a) => [a.lon, a.lat],
+    getPixelOffset: [0, -24],
+    getSize: (a) => (a.acknowledged ? 22 : 30),
+    sizeUnits: "pixels",
+    pickable: true,
+    alphaCutoff: 0.02,
+  });
+}
+
+function selectionLayer(scene: Scene, atlas: Atlas): Layer {
+  const place = selectedPlace(scene);
+  return new IconLayer<readonly [number, number]>({
+    id: "selection",
+    data: place === null ? [] : [place],
+    iconAtlas: atlas.image as unknown as string,
+    iconMapping: atlas.places as Record<string, (typeof atlas.places)[string]>,
+    getIcon: () => "selected",
+    getPosition: (p) => [...p],
+    getSize: iconPixels(scene.zoom) * 1.35,
+    sizeUnits: "pixels",
+    updateTriggers: { getSize: scene.zoom },
+  });
+}
+
+/** Where the selected track or alert is; null where it is not on this screen. */
+export function selectedPlace(scene: Pick<Scene, "picture" | "alerts" | "selection">): [number, number] | null {
+  const { selection } = scene;
+  if (selection === null) return null;
+  if ("track_id" in selection) {
+    const track = scene.picture.byTrackId(selection.track_id);
+    return track === undefined ? null : [track.lon, track.lat];
+  }
+  const alert = scene.alerts.find((a) => a.alertId === selection.alert_id);
+  if (alert === undefined) return null;
+  const track = alert.trackId === null ? undefined : scene.picture.byTrackId(alert.trackId);
+  return track === undefined ? [alert.lon, alert.lat] : [track.lon, track.lat];
+}
+
+function countRadius(count: number): number {
+  return Math.min(34, 9 + 3.2 * Math.log2(count + 1));
+}
+
+function countLayers(aggregates: readonly Aggregate[]): Layer[] {
+  const smallLast = [...aggregates].sort((a, b) => b.count - a.count);
+  return [
+    new ScatterplotLayer<Aggregate>({
+      id: "counts",
+      data: smallLast,
+      getPosition: (a) => [a.lon, a.lat],
+      radiusUnits: "pixels",
+      getRadius: (a) => countRadius(a.count),
+      getFillColor: (a) => [...countColour(a), 70],
+      getLineColor: (a) => [...countColour(a), 230],
+      stroked: true,
+      lineWidthUnits: "pixels",
+      getLineWidth: (a) => (a.flags & (Flag.DISTRESS | Flag.OPEN_ALERT) ? 2.5 : 1.2),
+      pickable: true,
+    }),
+    new TextLayer<Aggregate>({
+      id: "count-numbers",
+      data: smallLast,
+      getPosition: (a) => [a.lon, a.lat],
+      // A mark beside the colour: ! where an alert is open, SOS where someone is in distress.
+      getText: (a) => `${a.flags & Flag.DISTRESS ? "SOS " : a.flags & Flag.OPEN_ALERT ? "! " : ""}${a.count}`,
+      getSize: 13,
+      getColor: [...palette.WHITE, 255],
+      fontFamily: "Noto Sans JP, sans-serif",
+      fontWeight: 700,
+      characterSet: "0123456789!SO ",
+      fontSettings: { sdf: true, fontSize: 48, buffer: 8, radius: 16 },
+      outlineWidth: 3,
+      outlineColor: [...palette.INK, 230],
+    }),
+  ];
+}
+
+function countColour(aggregate: Aggregate): palette.Rgb {
+  if (aggregate.flags & Flag.DISTRESS) return palette.DISTRESS;
+  if (aggregate.flags & Flag.OPEN_ALERT) return palette.SEVERITY.high;
+  return palette.VESSEL;
+}
+

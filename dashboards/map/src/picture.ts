@@ -1,0 +1,86 @@
+// What the screen knows: the tracks in view under their handles, or the counts of a low zoom.
+import { type Aggregate, type Frame, type TrackRecord, TrackStatus } from "./protocol.js";
+
+export interface Name {
+  readonly trackId: string;
+  readonly label: string;
+}
+
+export class Picture {
+  readonly tracks = new Map<number, TrackRecord>();
+  readonly names = new Map<number, Name>();
+  aggregates: readonly Aggregate[] = [];
+  realmNowMs: number | null = null;
+  /** True while what is shown is the past: the picture at `asOfMs`, which is then the "now" of every age. */
+  asOf = false;
+  asOfMs: number | null = null;
+  private readonly handles = new Map<string, number>();
+
+  /** A new connection: handles may mean other tracks than before. What was shown stays until the first snapshot. */
+  forgetNames(): void {
+    this.names.clear();
+    this.handles.clear();
+  }
+
+  learnNames(rows: readonly (readonly [number, string, string])[]): void {
+    for (const [handle, trackId, label] of rows) {
+      this.names.set(handle, { trackId, label });
+      this.handles.set(trackId, handle);
+    }
+  }
+
+  apply(frame: Frame): void {
+    this.realmNowMs = frame.realmNowMs;
+    switch (frame.kind) {
+      case "snapshot":
+      case "as_of":
+        this.asOf = frame.kind === "as_of";
+        this.tracks.clear();
+        this.aggregates = [];
+        for (const track of frame.tracks) this.tracks.set(track.handle, track);
+        return;
+      case "delta":
+        for (const track of frame.tracks) this.tracks.set(track.handle, track);
+        return;
+      case "aggregate":
+        this.asOf = false;
+        this.tracks.clear();
+        this.aggregates = frame.aggregates;
+        return;
+      case "remove":
+        for (const handle of frame.handles) this.tracks.delete(handle);
+        return;
+      case "tick":
+        return;
+    }
+  }
+
+  byTrackId(trackId: string): TrackRecord | undefined {
+    const handle = this.handles.get(trackId);
+    return handle === undefined ? undefined : this.tracks.get(handle);
+  }
+
+  /** The realm's clock, or the past time that is shown. */
+  get nowMs(): number | null {
+    return this.asOf && this.asOfMs !== null ? this.asOfMs : this.realmNowMs;
+  }
+
+  /** Seconds since the track was last heard; 0 for one that is ahead of the realm's clock. */
+  ageS(track: TrackRecord): number {
+    return this.nowMs === null ? 0 : Math.max(0, this.nowMs / 1_000 - track.observedAtS);
+  }
+
+  /** How many tracks the screen stands for, counted cells included. */
+  get count(): number {
+    return this.aggregates.length > 0 ? this.aggregates.reduce((n, a) => n + a.count, 0) : this.tracks.size;
+  }
+
+  /** Age in seconds of the live track heard longest ago; null where none is live. */
+  oldestLiveAgeS(): number | null {
+    let oldest: number | null = null;
+    for (const track of this.tracks.values()) {
+      if (track.status <= TrackStatus.LIVE) oldest = Math.max(oldest ?? 0, this.ageS(track));
+    }
+    return oldest;
+  }
+}

@@ -1,0 +1,181 @@
+// What stands still and comes from the console by REST: watched areas and facilities; and the labels of tracks,
+// which MapLibre places so that no two texts of the map overlap.
+import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
+import { importance } from "./layers.js";
+import * as palette from "./palette.js";
+import type { Picture } from "./picture.js";
+import { TrackStatus } from "./protocol.js";
+import { FONT } from "./style.js";
+import { isOurs } from "./symbols.js";
+import { type Language, age, text } from "./texts.js";
+
+const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
+
+const GEOFENCE = "#ffb454";
+const AREA_OF_INTEREST = "#5fd0e6";
+const FACILITY_TEXT = "#8fe0c0";
+
+export const AREA_LAYERS = ["area-fill", "fence-line", "interest-line", "area-name"] as const;
+export const FACILITY_LAYERS = ["facility"] as const;
+export const TRACK_LABEL_LAYERS = ["track-label"] as const;
+
+/** Tracks with a name on the map at once: MapLibre drops what does not fit, and this bounds its work each second. */
+const MOST_LABELS = 400;
+/** Least importance (layers.ts) of a track that is named at a zoom: first what matters, then every one. */
+const LABEL_EVERY_TRACK_ZOOM = 8;
+const LABEL_IMPORTANT = 10;
+
+export function addPlaces(map: MapLibre, language: Language): void {
+  for (const kind of ["customs", "port", "airport"] as const) map.addImage(`facility-${kind}`, facilityIcon(kind), { pixelRatio: 2 });
+  map.addSource("areas", { type: "geojson", data: EMPTY });
+  map.addSource("facilities", { type: "geojson", data: EMPTY });
+  map.addSource("track-labels", { type: "geojson", data: EMPTY });
+  const isFence: ["==", ["get", string], string] = ["==", ["get", "kind"], "geofence"];
+  map.addLayer({
+    id: "area-fill",
+    type: "fill",
+    source: "areas",
+    paint: { "fill-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST], "fill-opacity": 0.06 },
+  });
+  map.addLayer({
+    id: "fence-line",
+    type: "line",
+    source: "areas",
+    filter: isFence,
+    paint: { "line-color": GEOFENCE, "line-width": 1.6, "line-dasharray": [4, 2] },
+  });
+  map.addLayer({
+    id: "interest-line",
+    type: "line",
+    source: "areas",
+    filter: ["!", isFence],
+    paint: { "line-color": AREA_OF_INTEREST, "line-width": 1.4, "line-dasharray": [1, 2] },
+  });
+  map.addLayer({
+    id: "area-name",
+    type: "symbol",
+    source: "areas",
+    minzoom: 6,
+    layout: {
+      "text-field": ["get", `name_${language}`],
+      "text-font": FONT,
+      "text-size": 12,
+      "symbol-placement": "line",
+      "symbol-spacing": 500,
+      "text-offset": [0, 0.9],
+      "text-max-angle": 30,
+    },
+    paint: {
+      "text-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST],
+      "text-halo-color": palette.HALO,
+      "text-halo-width": 1.4,
+    },
+  });
+  const isMain = ["==", ["get", "kind"], "customs_headquarters"];
+  map.addLayer({
+    id: "facility",
+    type: "symbol",
+    source: "facilities",
+    minzoom: 5,
+    filter: [">=", ["zoom"], ["match", ["get", "kind"], "customs_headquarters", 5, "open_port", 8, "customs_airport", 8, 9]],
+    layout: {
+      "icon-image": [
+        "match", ["get", "kind"],
+        "open_port", "facility-port",
+        "customs_airport", "facility-airport",
+        "facility-customs",
+      ],
+      "icon-size": ["interpolate", ["linear"], ["zoom"], 6, 0.75, 11, 1],
+      "text-field": ["get", `name_${language}`],
+      "text-font": FONT,
+      "text-size": 12,
+      "text-variable-anchor": ["left", "right", "top", "bottom"],
+      "text-radial-offset": 0.9,
+      "text-optional": true,
+      "symbol-sort-key": ["case", isMain, 0, 1] as never,
+    },
+    paint: { "text-color": FACILITY_TEXT, "text-halo-color": palette.HALO, "text-halo-width": 1.3 },
+  });
+  map.addLayer({
+    id: "track-label",
+    type: "symbol",
+    source: "track-labels",
+    layout: {
+      "text-field": ["get", "label"],
+      "text-font": FONT,
+      "text-size": 12,
+      "text-variable-anchor": ["left", "right", "top-left", "bottom-left", "top", "bottom"],
+      "text-radial-offset": 1.25,
+      "text-justify": "auto",
+      "text-max-width": 16,
+      "text-line-height": 1.1,
+      "text-padding": 3,
+      "symbol-sort-key": ["get", "order"],
+    },
+    paint: {
+      "text-color": ["get", "colour"],
+      "text-halo-color": palette.HALO,
+      "text-halo-width": 1.5,
+    },
+  });
+}
+
+export function setPlaces(map: MapLibre, source: "areas" | "facilities", data: GeoJSON.FeatureCollection): void {
+  map.getSource<GeoJSONSource>(source)?.setData(data);
+}
+
+export function nameLanguage(map: MapLibre, layers: readonly string[], language: Language): void {
+  for (const layer of layers) map.setLayoutProperty(layer, "text-field", ["get", `name_${language}`]);
+}
+
+/** Name the tracks that matter most, with the age of what is not live. */
+export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, selectedTrackId: string | null): void {
+  const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : LABEL_IMPORTANT;
+  const bounds = map.getBounds();
+  const ranked = [...picture.tracks.values()]
+    .flatMap((track) => {
+      const name = picture.names.get(track.handle);
+      if (name === undefined || !bounds.contains([track.lon, track.lat])) return [];
+      const rank = name.trackId === selectedTrackId ? 1_000 : importance(track);
+      return rank >= least ? [{ track, name, rank }] : [];
+    })
+    .sort((a, b) => b.rank - a.rank || a.track.handle - b.track.handle)
+    .slice(0, MOST_LABELS);
+  map.getSource<GeoJSONSource>("track-labels")?.setData({
+    type: "FeatureCollection",
+    features: ranked.map(({ track, name, rank }) => {
+      const stale = track.status >= TrackStatus.STALE;
+      const label = stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
+      const colour = rank >= 1_000 ? palette.WHITE : isOurs(track) ? palette.ASSET : rank >= 20 ? palette.DARK_CONTACT : palette.VESSEL;
+      return {
+        type: "Feature",
+        properties: { label, order: -rank, colour: palette.css(colour, stale ? 0.72 : 1) },
+        geometry: { type: "Point", coordinates: [track.lon, track.lat] },
+      };
+    }),
+  });
+}
+
+function facilityIcon(kind: "customs" | "port" | "airport"): ImageData {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 36;
+  const context = canvas.getContext("2d");
+  if (context === null) throw new Error("this browser draws no 2D canvas; use a current Chromium, Edge or Firefox");
+  context.translate(18, 18);
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  const path = new Path2D(FACILITY_PATHS[kind]);
+  for (const [colour, width] of [[palette.HALO, 7], [FACILITY_TEXT, 2.6]] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.stroke(path);
+  }
+  return context.getImageData(0, 0, 36, 36);
+}
+
+/** Customs: a house with a flag. Port: an anchor. Airport: an aeroplane. In 36 units around the middle. */
+const FACILITY_PATHS = {
+  customs: "M-10 11V-1L0-8 10-1V11ZM-3 11V4H3V11M0-8V-15H7V-11H0",
+  port: "M0-7V12M-10 3C-10 9-5 12 0 12C5 12 10 9 10 3M-6-3H6M0-7A3.4 3.4 0 1 1 .1-7",
+  airport: "M0-13V12M0-3L-12 4M0-3L12 4M0 9L-5 13M0 9L5 13",
+} as const;

@@ -1,0 +1,243 @@
+// Every symbol of the map drawn once into one picture (an atlas), so that ten thousand tracks are one draw call.
+import ms from "milsymbol";
+import * as palette from "./palette.js";
+import { Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
+import { type Shape, severityShape, shapeOf } from "./shapes.js";
+
+/** From this zoom a symbol says its type in the terms of MIL-STD-2525; below it a plain shape, which reads faster. */
+export const TYPE_SYMBOL_ZOOM = 11.5;
+
+const CELL_PIXELS = 72;
+const SHAPE_SCALE = 2;
+const COLUMNS = 14;
+
+export interface IconPlace {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly anchorX: number;
+  readonly anchorY: number;
+  readonly mask: false;
+}
+
+export interface Atlas {
+  readonly image: HTMLCanvasElement;
+  readonly places: Readonly<Record<string, IconPlace>>;
+}
+
+/** Symbol identification codes (MIL-STD-2525D, 20 digits) of the kinds that have one; [others', ours]. */
+const SIDC: Readonly<Record<number, readonly [string, string]>> = {
+  [SubjectKind.UNKNOWN]: ["10013000000000000000", "10033000000000000000"],
+  [SubjectKind.VESSEL]: ["10043000001401000000", "10033000001400000000"],
+  [SubjectKind.AIRCRAFT]: ["10040100001200000000", "10030100001200000000"],
+  [SubjectKind.AIR_DRONE]: ["10040100001203000000", "10030100001203000000"],
+  [SubjectKind.UNDERWATER_DRONE]: ["10043500001202000000", "10033500001202000000"],
+  [SubjectKind.SURFACE_DRONE]: ["10043000001205000000", "10033000001205000000"],
+};
+
+const KINDS = Object.values(SubjectKind);
+const STATUSES = Object.values(TrackStatus);
+
+/** The icon of a track in the atlas, its name being all that decides how it looks. */
+export function iconOf(track: TrackRecord, typeSymbols: boolean): string {
+  const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : KINDS.find((k) => k === track.kind) ?? 0;
+  const ours = isOurs(track) ? "ours" : "other";
+  const status = STATUSES.find((s) => s === track.status) ?? TrackStatus.TENTATIVE;
+  if (typeSymbols && kind in SIDC) return `type-${kind}-${ours}-${status}`;
+  return `plain-${kind}-${bearing(track) === null ? "still" : "course"}-${ours}-${status}`;
+}
+
+export function isOurs(track: TrackRecord): boolean {
+  return (track.flags & (Flag.ASSET | Flag.OWN_SHIP)) !== 0;
+}
+
+/** Where the bow points: heading, else the course while it moves; null where neither is known. */
+export function bearing(track: TrackRecord): number | null {
+  if (track.headingDeg !== null) return track.headingDeg;
+  return track.courseDeg !== null && (track.speedMps ?? 0) > 0.25 ? track.courseDeg : null;
+}
+
+/** Degrees counter-clockwise, as deck.gl turns icons. */
+export function iconAngle(track: TrackRecord, typeSymbols: boolean): number {
+  const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : track.kind;
+  if (typeSymbols && kind in SIDC) return 0;
+  const course = bearing(track);
+  return course !== null && shapeOf(kind, true).turns ? -course : 0;
+}
+
+export function colourOf(kind: number, ours: boolean): palette.Rgb {
+  if (kind === SubjectKind.DISTRESS_BEACON) return palette.DISTRESS;
+  if (ours) return palette.ASSET;
+  switch (kind) {
+    case SubjectKind.VESSEL:
+      return palette.VESSEL;
+    case SubjectKind.AIRCRAFT:
+    case SubjectKind.AIR_DRONE:
+    case SubjectKind.UNDERWATER_DRONE:
+    case SubjectKind.SURFACE_DRONE:
+      return palette.AIRCRAFT;
+    case SubjectKind.AID_TO_NAVIGATION:
+    case SubjectKind.BASE_STATION:
+    case SubjectKind.GROUND_STATION:
+      return palette.FIXED;
+    default:
+      return palette.DARK_CONTACT;
+  }
+}
+
+/** Draw every icon that there can be. */
+export function drawAtlas(): Atlas {
+  const drawings = new Map<string, (context: CanvasRenderingContext2D) => void>();
+  for (const kind of KINDS) {
+    for (const [suffix, ours] of [["other", false], ["ours", true]] as const) {
+      for (const status of STATUSES) {
+        for (const [bow, courseKnown] of [["course", true], ["still", false]] as const) {
+          drawings.set(`plain-${kind}-${bow}-${suffix}-${status}`, (context) =>
+            drawPlain(context, shapeOf(kind, courseKnown), colourOf(kind, ours), status, kind),
+          );
+        }
+        const sidc = SIDC[kind];
+        if (sidc !== undefined) {
+          drawings.set(`type-${kind}-${suffix}-${status}`, (context) => drawType(context, sidc[ours ? 1 : 0], status));
+        }
+      }
+    }
+  }
+  for (const severity of Object.keys(palette.SEVERITY) as palette.Severity[]) {
+    for (const [state, hollow] of [["open", false], ["acknowledged", true]] as const) {
+      drawings.set(`alert-${severity}-${state}`, (context) => drawAlert(context, severity, hollow));
+    }
+  }
+  drawings.set("selected", drawSelected);
+  return layOut(drawings);
+}
+
+function layOut(drawings: ReadonlyMap<string, (context: CanvasRenderingContext2D) => void>): Atlas {
+  const image = document.createElement("canvas");
+  image.width = COLUMNS * CELL_PIXELS;
+  image.height = Math.ceil(drawings.size / COLUMNS) * CELL_PIXELS;
+  const context = image.getContext("2d");
+  if (context === null) throw new Error("this browser draws no 2D canvas; use a current Chromium, Edge or Firefox");
+  const places: Record<string, IconPlace> = {};
+  let cell = 0;
+  for (const [name, draw] of drawings) {
+    const x = (cell % COLUMNS) * CELL_PIXELS;
+    const y = Math.floor(cell / COLUMNS) * CELL_PIXELS;
+    context.setTransform(SHAPE_SCALE, 0, 0, SHAPE_SCALE, x + CELL_PIXELS / 2, y + CELL_PIXELS / 2);
+    draw(context);
+    const middle = CELL_PIXELS / 2;
+    places[name] = { x, y, width: CELL_PIXELS, height: CELL_PIXELS, anchorX: middle, anchorY: middle, mask: false };
+    cell += 1;
+  }
+  return { image, places };
+}
+
+/** Live: filled. Tentative: hollow. Stale: hollow at half strength. Lost: fainter still, and struck through. */
+function drawPlain(
+  context: CanvasRenderingContext2D,
+  shape: Shape,
+  colour: palette.Rgb,
+  status: number,
+  kind: number,
+): void {
+  const strength = status === TrackStatus.LOST ? 0.38 : status === TrackStatus.STALE ? 0.55 : 1;
+  const filled = status === TrackStatus.LIVE;
+  context.save();
+  context.lineJoin = "round";
+  context.lineCap = "round";
+  // The dark rim is what keeps a symbol readable upon another one and upon land.
+  context.strokeStyle = palette.css(palette.INK, filled ? 0.9 : 0.6);
+  context.lineWidth = filled ? 3 : 4.2;
+  if (shape.line !== undefined) context.stroke(shape.line);
+  context.stroke(shape.body);
+  context.fillStyle = filled ? palette.css(colour) : palette.css(palette.INK, 0.65);
+  context.fill(shape.body);
+  context.strokeStyle = palette.css(colour, strength);
+  context.lineWidth = filled ? 0.8 : 1.9;
+  if (!filled || shape.line === undefined) context.stroke(shape.body);
+  if (shape.line !== undefined) {
+    context.lineWidth = 1.9;
+    const inside = kind === SubjectKind.DISTRESS_BEACON || kind === SubjectKind.AID_TO_NAVIGATION;
+    context.strokeStyle = inside && filled ? palette.css(palette.INK) : palette.css(colour, strength);
+    context.stroke(shape.line);
+  }
+  if (kind === SubjectKind.UNKNOWN) {
+    context.fillStyle = filled ? palette.css(palette.INK) : palette.css(colour, strength);
+    context.font = "bold 12px sans-serif";
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText("?", 0, 0.8);
+  }
+  if (status === TrackStatus.LOST) drawStrike(context);
+  context.restore();
+}
+
+function drawStrike(context: CanvasRenderingContext2D): void {
+  for (const [colour, width] of [[palette.css(palette.INK), 4], [palette.css(palette.WHITE, 0.6), 1.7]] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    context.moveTo(-11, 11);
+    context.lineTo(11, -11);
+    context.stroke();
+  }
+}
+
+function drawType(context: CanvasRenderingContext2D, sidc: string, status: number): void {
+  const symbol = new ms.Symbol(sidc, {
+    size: 44,
+    colorMode: "Light",
+    fill: status === TrackStatus.LIVE,
+    monoColor: status === TrackStatus.LIVE ? "" : palette.css(palette.WHITE, 0.85),
+    outlineColor: palette.css(palette.INK),
+    outlineWidth: 5,
+  });
+  const picture = symbol.asCanvas(1);
+  const { x, y } = symbol.getAnchor();
+  const strength = status === TrackStatus.LOST ? 0.42 : status === TrackStatus.STALE ? 0.6 : 1;
+  context.save();
+  context.globalAlpha = strength;
+  context.scale(1 / SHAPE_SCALE, 1 / SHAPE_SCALE);
+  context.drawImage(picture, -x, -y);
+  context.restore();
+  if (status === TrackStatus.LOST) drawStrike(context);
+}
+
+function drawAlert(context: CanvasRenderingContext2D, severity: palette.Severity, hollow: boolean): void {
+  const shape = severityShape(severity);
+  const colour = palette.SEVERITY[severity];
+  context.save();
+  context.lineJoin = "round";
+  context.strokeStyle = palette.css(palette.INK);
+  context.lineWidth = 6;
+  context.stroke(shape);
+  context.fillStyle = hollow ? palette.css(palette.INK, 0.85) : palette.css(colour);
+  context.fill(shape);
+  context.strokeStyle = hollow ? palette.css(colour, 0.8) : palette.css(palette.WHITE);
+  context.lineWidth = hollow ? 2 : 1.4;
+  context.stroke(shape);
+  if (severity === "critical" && !hollow) {
+    context.fillStyle = palette.css(palette.WHITE);
+    context.fillRect(-1.3, -4, 2.6, 7);
+    context.fillRect(-1.3, 4.6, 2.6, 2.6);
+  }
+  context.restore();
+}
+
+/** The four corners of a frame around what is selected. */
+function drawSelected(context: CanvasRenderingContext2D): void {
+  context.save();
+  for (const [colour, width] of [[palette.css(palette.INK), 4.5], [palette.css(palette.SELECTED), 2]] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    for (const [sx, sy] of [[1, 1], [1, -1], [-1, 1], [-1, -1]] as const) {
+      context.beginPath();
+      context.moveTo(sx * 15.5, sy * 8.5);
+      context.lineTo(sx * 15.5, sy * 15.5);
+      context.lineTo(sx * 8.5, sy * 15.5);
+      context.stroke();
+    }
+  }
+  context.restore();
+}
