@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerts.fences import Entry, FenceConfig, Reading, Step, advance, rearmed
+from alerts.findings import track_finding
 from alerts.rule import Memory, World
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.area import Area, AreaKind
@@ -114,7 +114,7 @@ class FenceRule(ABC):
             entry,
             reading.key,
             world=world,
-            observed_at_us=reading.observed_at_us,
+            at_us=reading.observed_at_us,
             position=reading.position,
             evidence=tuple(dict.fromkeys(evidence)),
             params=params,
@@ -154,7 +154,7 @@ class FenceRule(ABC):
             entry,
             key,
             world=world,
-            observed_at_us=at_us,
+            at_us=at_us,
             position=position,
             evidence=evidence,
             params=params,
@@ -169,30 +169,29 @@ class FenceRule(ABC):
         key: str,
         *,
         world: World,
-        observed_at_us: int,
+        at_us: int,
         position: Position | None,
         evidence: tuple[bytes, ...],
         params: Mapping[str, Any],
     ) -> Finding:
         """A finding in the episode that `entry["alert"]` holds; `params` are added to the names of track and area."""
         track_id, slug = _parts(key)
-        track = world.tracks.get(track_id)
         at = world.areas.position_of(slug)
         area: Area | None = None if at is None else world.areas.areas[at]
         names = {"ja": area.name_ja, "en": area.name_en} if area else {"ja": slug, "en": slug}
-        return Finding(
-            kind=kind,
-            rule=self.name,
+        return track_finding(
+            kind,
+            f"{self.name}{variant}",
             severity=Severity(entry["alert"]["severity"]),
             subject=entry["subject"],
-            area=slug,
-            episode_start_us=entry["alert"]["start_us"],
-            observed_at_us=observed_at_us,
+            track_id=track_id,
+            world=world,
+            start_us=entry["alert"]["start_us"],
+            at_us=at_us,
             position=position,
-            because=f"because.{self.name}{variant}",
-            because_params={"subject": track.label if track else entry["subject"], "area": names, **params},
             evidence=evidence,
-            track_id=uuid.UUID(bytes=track_id),
+            params={"area": names, **params},
+            area=slug,
         )
 
     def _watched(self, areas: AreaIndex) -> npt.NDArray[np.bool_]:

@@ -65,7 +65,7 @@ class GeofenceExit(FenceRule):
             entry,
             key,
             world=world,
-            observed_at_us=entry["at_us"],
+            at_us=entry["at_us"],
             position=Position(lon=left["lon"], lat=left["lat"]),
             evidence=(bytes.fromhex(left["observation"]),),
             params={"left_us": entry["at_us"]},

@@ -1,0 +1,53 @@
+"""Findings about a track, built the same way by every rule."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alerts.rule import World
+from command.domain.alert import Finding, FindingKind, Severity
+from command.domain.geo import Position
+
+
+def track_finding(
+    kind: FindingKind,
+    because: str,
+    *,
+    severity: Severity,
+    subject: str,
+    track_id: bytes,
+    world: World,
+    start_us: int,
+    at_us: int,
+    position: Position | None,
+    params: Mapping[str, Any],
+    evidence: tuple[bytes, ...] = (),
+    area: str | None = None,
+) -> Finding:
+    """A finding about a track. `because` is `<rule>` or `<rule>.<variant>`; the track's label joins `params`."""
+    track = world.tracks.get(track_id)
+    return Finding(
+        kind=kind,
+        rule=because.split(".", 1)[0],
+        severity=severity,
+        subject=subject,
+        area=area,
+        episode_start_us=start_us,
+        observed_at_us=at_us,
+        position=position,
+        because=f"because.{because}",
+        because_params={"subject": track.label if track else subject, **params},
+        evidence=evidence,
+        track_id=uuid.UUID(bytes=track_id),
+    )
+
+
+def position_of(row: np.void) -> Position | None:
+    """The place of a track state; None where it has none."""
+    lon, lat = float(row["lon"]), float(row["lat"])
+    return Position(lon=lon, lat=lat) if math.isfinite(lon) and math.isfinite(lat) else None
