@@ -1,0 +1,73 @@
+"""Opening a realm: its schema, its virtual host, its queues, its clock, its rules and its assets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+
+from alerts.engine import check_rule_config
+from command.bus import Topology, declare_topology, observation_topology
+from command.domain.clock import Clock, DataClock, ScenarioClock
+from command.domain.realm import Realm, RealmKind
+from command.services import Endpoints, ensure_vhost
+from command.store.engine import realm_session, shared_session
+from command.store.migrations import ensure_realm, migrate
+from command.store.realms import load_realm_clock, save_realm_clock
+from command.store.rules import current_rules, put_rule
+
+
+def open_realm(
+    engine: Engine,
+    endpoints: Endpoints,
+    realm: Realm,
+    *,
+    clock: ScenarioClock | DataClock | None = None,
+    rules: Mapping[str, Mapping[str, Any]] | None = None,
+    topology: Topology | None = None,
+) -> Clock:
+    """Make what the realm lacks and return its clock. May be repeated.
+
+    clock: what the realm runs on from now: None for `live` (the host's clock), a ScenarioClock for a drill or a paced
+    replay, a DataClock for a replay at full speed; with None a drill or a replay that is there keeps its own, but a
+    DataClock never runs back. rules: rule -> configuration; one that differs from the stored version becomes a new
+    version. topology: queues to declare besides that of the observations.
+    Raises ValueError for a clock that does not go with the realm, alerts.engine.BadRuleConfig before anything is
+    changed, StoreUnavailable, StoreNotMigrated, BrokerUnavailable, ServiceMissing.
+    """
+    _check(realm, clock)
+    for name, config in (rules or {}).items():
+        check_rule_config(name, config)
+    ensure_vhost(endpoints, realm.vhost)
+    declared = observation_topology() if topology is None else observation_topology() + topology
+    declare_topology(endpoints.amqp_url, realm.vhost, declared)
+    migrate(engine)
+    ensure_realm(engine, realm, clock=clock)
+    with realm_session(engine, realm) as session:
+        stored = load_realm_clock(session, realm)
+        if isinstance(clock, DataClock) and isinstance(stored, DataClock):
+            clock.advance(stored.latest_us)
+        if clock is not None and clock != stored:
+            save_realm_clock(session, realm, clock)
+        in_force = {version.rule: version.config for version in current_rules(session)}
+        now = (clock or stored).now_us()
+        for name, config in (rules or {}).items():
+            if in_force.get(name) != dict(config):
+                put_rule(session, name, dict(config), "settings", now)
+    return clock or stored
+
+
+def realm_clock(engine: Engine, realm: Realm) -> Clock:
+    """The realm's clock as stored. Raises UnknownRealm, StoreUnavailable, StoreNotMigrated."""
+    with shared_session(engine) as session:
+        return load_realm_clock(session, realm)
+
+
+def _check(realm: Realm, clock: ScenarioClock | DataClock | None) -> None:
+    if realm.kind is RealmKind.LIVE and clock is not None:
+        raise ValueError("the realm live runs on the host's clock; give none")
+    if realm.kind is RealmKind.DRILL and isinstance(clock, DataClock):
+        raise ValueError(f"{realm.name} is a drill: give a ScenarioClock, so that every process of it sees one time")
+    if isinstance(clock, ScenarioClock) and not clock.speed > 0:
+        raise ValueError(f"speed {clock.speed!r}; give a number above 0")
