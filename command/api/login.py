@@ -1,0 +1,123 @@
+"""Sign in, choose a password, leave, and switch the language: forms that work without a script."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from importlib import resources
+from typing import Final
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from command.api.guard import CSRF_COOKIE, FORM_COOKIE, SESSION_COOKIE
+from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, language_of, login_page, password_page
+from command.api.problems import problem
+from command.domain.realm import Realm
+from command.i18n import LANGUAGES, text
+from command.operations.people import Accounts, PasswordRefused, SessionGate, SignInRefused, csrf_token, current_person
+
+_YEAR_S: Final = 365 * 24 * 3600
+
+
+async def fields(request: Request, *names: str) -> tuple[str, ...]:
+    """The named fields of a form. Raises HTTPException 422 where one is missing or too long."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    values = tuple((form.get(name) or [""])[0] for name in names)
+    for name, value in zip(names, values, strict=True):
+        if not value or len(value) > FIELD_LIMIT:
+            raise HTTPException(422, f"the form's field {name!r} has {len(value)} characters; send 1 to {FIELD_LIMIT}")
+    return values
+
+
+def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure: bool) -> APIRouter:
+    """The routes of signing in. secure: cookies are for TLS only."""
+    router = APIRouter(include_in_schema=False)
+    style = resources.files("command.api").joinpath("login.css").read_text("utf-8")
+
+    def keep(response: Response, name: str, value: str, *, max_age_s: int, script_reads: bool = False) -> None:
+        response.set_cookie(
+            name, value, max_age=max_age_s, httponly=not script_reads, samesite="strict", secure=secure, path="/"
+        )
+
+    def sign_in_form(
+        request: Request, *, login: str = "", error: str | None = None, note: str | None = None
+    ) -> HTMLResponse:
+        csrf = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+        page = login_page(
+            language_of(request.cookies), realm=realm, csrf=csrf, login=login[:FIELD_LIMIT], error=error, note=note
+        )
+        keep(page, FORM_COOKIE, csrf, max_age_s=_YEAR_S)
+        return page
+
+    @router.get("/login")
+    async def show_sign_in(request: Request) -> Response:
+        note = text(language_of(request.cookies), "login.ended") if "ended" in request.query_params else None
+        return sign_in_form(request, note=note)
+
+    @router.post("/login")
+    async def sign_in(request: Request) -> Response:
+        login, password = await fields(request, "login", "password")
+        language = language_of(request.cookies)
+        try:
+            opened = await asyncio.to_thread(accounts.sign_in, login, password)
+        except SignInRefused as exc:
+            return sign_in_form(request, login=login, error=text(language, exc.key, **exc.params))
+        response = RedirectResponse("/password" if opened.user.must_change_password else "/", status_code=303)
+        lasts_s = accounts.rules.session_lasts_s
+        keep(response, SESSION_COOKIE, opened.token, max_age_s=lasts_s)
+        keep(response, CSRF_COOKIE, csrf_token(opened.token), max_age_s=lasts_s, script_reads=True)
+        return response
+
+    @router.get("/password")
+    async def show_password(request: Request) -> Response:
+        return password_form(request)
+
+    def password_form(request: Request, *, error: str | None = None) -> HTMLResponse:
+        person = current_person()
+        return password_page(
+            language_of(request.cookies),
+            realm=realm,
+            csrf=csrf_token(request.cookies[SESSION_COOKIE]),
+            who=person.user.login,
+            minimum=accounts.rules.password_minimum,
+            must=person.user.must_change_password,
+            error=error,
+        )
+
+    @router.post("/password")
+    async def change_password(request: Request) -> Response:
+        current, new, again = await fields(request, "current", "new", "again")
+        try:
+            await asyncio.to_thread(accounts.change_password, current_person(), current, new, again)
+        except PasswordRefused as exc:
+            return password_form(request, error=text(language_of(request.cookies), exc.key, **exc.params))
+        gate.forget(request.cookies[SESSION_COOKIE])
+        return RedirectResponse("/", status_code=303)
+
+    @router.post("/logout")
+    async def leave(request: Request) -> Response:
+        await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
+        gate.forget(request.cookies[SESSION_COOKIE])
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(SESSION_COOKIE, path="/")
+        response.delete_cookie(CSRF_COOKIE, path="/")
+        return response
+
+    @router.post("/language")
+    async def switch_language(request: Request) -> Response:
+        (language,) = await fields(request, "language")
+        if language not in LANGUAGES:
+            return problem(422, f"language {language!r}; choose from {', '.join(LANGUAGES)}")
+        referer = request.headers.get("referer", "")
+        back = next((p for p in ("/login", "/password") if referer.partition("?")[0].endswith(p)), "/")
+        response = RedirectResponse(back, status_code=303)
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="strict", secure=secure, path="/")
+        return response
+
+    @router.get("/login.css")
+    async def login_style() -> Response:
+        return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+    return router

@@ -1,0 +1,136 @@
+"""The few pages that stand outside the console: sign in, choose a password, database away. They need no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Final
+
+from starlette.responses import HTMLResponse
+
+from command.domain.realm import Realm
+from command.i18n import LANGUAGES, text
+
+LANGUAGE_COOKIE: Final = "language"
+DEFAULT_LANGUAGE: Final = "ja"
+FIELD_LIMIT: Final = 256
+
+
+def language_of(cookies: Mapping[str, str]) -> str:
+    """The language that this person's browser asked for; Japanese where it did not or asked for one there is not."""
+    asked = cookies.get(LANGUAGE_COOKIE, DEFAULT_LANGUAGE)
+    return asked if asked in LANGUAGES else DEFAULT_LANGUAGE
+
+
+def login_page(
+    language: str, *, realm: Realm, csrf: str, login: str = "", error: str | None = None, note: str | None = None
+) -> HTMLResponse:
+    """The sign-in form. error and note are texts for the reader, already in their language."""
+    body = (
+        _message(error, note)
+        + f'<form method="post" action="/login">{_csrf(csrf)}'
+        + _field("login", text(language, "login.login"), value=login, autocomplete="username", focus=not login)
+        + _field(
+            "password",
+            text(language, "login.password"),
+            kind="password",
+            autocomplete="current-password",
+            focus=bool(login),
+        )
+        + f'<button type="submit" class="go">{_t(language, "login.enter")}</button></form>'
+        + f'<p class="help">{_t(language, "login.help")}</p>'
+    )
+    return _page(language, text(language, "login.title"), body, realm=realm, csrf=csrf, status=400 if error else 200)
+
+
+def password_page(
+    language: str, *, realm: Realm, csrf: str, who: str, minimum: int, must: bool, error: str | None = None
+) -> HTMLResponse:
+    """The form that changes a password; `must` where it is somebody's first sign-in."""
+    note = text(language, "login.must_change") if must else None
+    body = (
+        _message(error, note)
+        + f'<form method="post" action="/password">{_csrf(csrf)}'
+        + f'<input type="text" name="username" value="{escape(who)}" autocomplete="username" hidden>'
+        + _field(
+            "current",
+            text(language, "login.current_password"),
+            kind="password",
+            autocomplete="current-password",
+            focus=True,
+        )
+        + _field("new", text(language, "login.new_password"), kind="password", autocomplete="new-password")
+        + _field("again", text(language, "login.new_again"), kind="password", autocomplete="new-password")
+        + f'<p class="help">{escape(text(language, "login.password_rules", minimum=minimum))}</p>'
+        + f'<button type="submit" class="go">{_t(language, "login.change")}</button></form>'
+        + f'<form method="post" action="/logout">{_csrf(csrf)}'
+        + f'<button type="submit" class="quiet">{_t(language, "login.leave")}</button></form>'
+    )
+    title = text(language, "login.change_title")
+    return _page(language, title, body, realm=realm, csrf=csrf, status=400 if error else 200)
+
+
+def database_away_page(language: str) -> HTMLResponse:
+    """What somebody sees who is not known to this process yet while the database is away."""
+    what, next_step = _t(language, "login.database_away"), _t(language, "login.database_away_next")
+    body = f'<p class="error" role="alert">{what}</p><p class="help">{next_step}</p>'
+    return _page(language, text(language, "login.database_away_title"), body, status=503)
+
+
+def _t(language: str, key: str) -> str:
+    return escape(text(language, key))
+
+
+def _csrf(token: str) -> str:
+    return f'<input type="hidden" name="csrf" value="{escape(token)}">'
+
+
+def _message(error: str | None, note: str | None) -> str:
+    shown = f'<p class="note">{escape(note)}</p>' if note else ""
+    return shown + (f'<p class="error" role="alert" id="error">{escape(error)}</p>' if error else "")
+
+
+def _field(
+    name: str, label: str, *, kind: str = "text", value: str = "", autocomplete: str, focus: bool = False
+) -> str:
+    attributes = f' value="{escape(value)}"' if value else ""
+    attributes += " autofocus" if focus else ""
+    return (
+        f'<label for="{name}">{escape(label)}</label>'
+        f'<input id="{name}" name="{name}" type="{kind}" required{attributes}'
+        f' maxlength="{FIELD_LIMIT}" autocomplete="{autocomplete}" autocapitalize="none" spellcheck="false">'
+    )
+
+
+def _languages(language: str, csrf: str) -> str:
+    buttons = "".join(
+        f'<button type="submit" name="language" value="{code}" lang="{code}"'
+        f"{' aria-current=true' if code == language else ''}>{_t(code, 'console.language_name')}</button>"
+        for code in LANGUAGES
+    )
+    label = _t(language, "console.language")
+    return (
+        f'<form method="post" action="/language" class="languages" aria-label="{label}">{_csrf(csrf)}{buttons}</form>'
+    )
+
+
+def _page(
+    language: str, title: str, body: str, *, realm: Realm | None = None, csrf: str = "", status: int = 200
+) -> HTMLResponse:
+    name = _t(language, "console.name")
+    banner = ""
+    if realm is not None:
+        word = _t(language, f"console.realm_{realm.kind.value}")
+        banner = (
+            f'<p class="realm realm-{realm.kind.value}"><strong>{word}</strong><span>{escape(realm.name)}</span></p>'
+        )
+    switch = _languages(language, csrf) if csrf else ""
+    motto = _t(language, "console.motto")
+    return HTMLResponse(
+        f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{escape(title)} - {name}</title><link rel="stylesheet" href="/login.css"></head>'
+        f'<body>{banner}<main><h1><span class="mark" aria-hidden="true"></span>{name}</h1>'
+        f'<p class="motto">{motto}</p><h2>{escape(title)}</h2>{body}</main>{switch}</body></html>',
+        status_code=status,
+    )

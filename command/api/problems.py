@@ -1,0 +1,55 @@
+"""Errors as RFC 9457 problem details: what happened, which input, what to do next."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from command.operations.people import Forbidden, StoreUnavailable
+from command.operations.triage import AlreadyAcknowledged, BadComment, UnknownAlert
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, detail: str, **members: object) -> JSONResponse:
+    """A problem document of this status; `members` are extra fields that a client may use."""
+    title = HTTPStatus(status).phrase
+    return JSONResponse(
+        {"type": "about:blank", "title": title, "status": status, "detail": detail, **members},
+        status_code=status,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def add_problem_handlers(web: FastAPI) -> None:
+    """Every error of this application leaves as a problem document."""
+    statuses: dict[type[Exception], int] = {
+        UnknownAlert: 404,
+        AlreadyAcknowledged: 409,
+        BadComment: 422,
+        Forbidden: 403,
+        StoreUnavailable: 503,
+    }
+    for kind, status in statuses.items():
+
+        def known(_: Request, exc: Exception, status: int = status) -> JSONResponse:
+            return problem(status, str(exc))
+
+        web.add_exception_handler(kind, known)
+
+    def http_error(_: Request, exc: Exception) -> JSONResponse:
+        status, detail = (exc.status_code, exc.detail) if isinstance(exc, HTTPException) else (500, "")
+        return problem(status, detail or HTTPStatus(status).description)
+
+    def bad_input(_: Request, exc: Exception) -> JSONResponse:
+        found = exc.errors() if isinstance(exc, RequestValidationError) else []
+        where = [{"at": ".".join(str(x) for x in e["loc"]), "message": e["msg"]} for e in found]
+        first = "; ".join(f"{e['at']}: {e['message']}" for e in where[:3])
+        return problem(422, f"the request has a value that cannot be used: {first}", errors=where)
+
+    web.add_exception_handler(HTTPException, http_error)
+    web.add_exception_handler(RequestValidationError, bad_input)

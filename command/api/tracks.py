@@ -1,0 +1,101 @@
+"""Tracks over REST: one track as it is now, and its history."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import uuid
+from typing import Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query
+
+from command.domain.clock import from_us
+from command.domain.track import Track, TrackStatus
+from command.operations.console import Console
+from command.operations.people import Permission, current_person
+
+HISTORY_LIMIT: Final = 5_000
+HISTORY_MS: Final = 7 * 24 * 3_600_000
+_LATEST_MS: Final = 253_402_300_799_000
+"""The last millisecond-whole second of the year 9999."""
+_POINT_FIELDS: Final = ("lon", "lat", "speed_mps", "course_deg", "heading_deg", "depth_m", "battery_percent")
+
+
+def tracks_router(console: Console) -> APIRouter:
+    """GET /api/tracks?search=, /api/tracks/{id}, /api/tracks/{id}/history?from_ms=&to_ms=."""
+    router = APIRouter(prefix="/api/tracks")
+
+    @router.get("")
+    async def find_tracks(
+        search: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    ) -> dict[str, Any]:
+        current_person().must(Permission.WATCH)
+        found = console.picture.find(search, limit=limit)
+        return {"tracks": [track_json(track) for track in found], "all": len(console.picture)}
+
+    @router.get("/{track_id}")
+    async def one_track(track_id: uuid.UUID) -> dict[str, Any]:
+        current_person().must(Permission.WATCH)
+        track = console.picture.track(track_id)
+        if track is None:
+            raise HTTPException(404, f"there is no track {track_id} in {console.realm.name}; search for it by name")
+        return track_json(track)
+
+    @router.get("/{track_id}/history")
+    async def history(
+        track_id: uuid.UUID,
+        from_ms: Annotated[int, Query(ge=0, le=_LATEST_MS)],
+        to_ms: Annotated[int, Query(ge=0, le=_LATEST_MS)],
+        limit: Annotated[int, Query(ge=1, le=HISTORY_LIMIT)] = 2_000,
+    ) -> dict[str, Any]:
+        current_person().must(Permission.WATCH)
+        if not 0 < to_ms - from_ms <= HISTORY_MS:
+            raise HTTPException(422, f"from_ms {from_ms} to to_ms {to_ms}: ask for 1 to {HISTORY_MS} ms, oldest first")
+        states = await asyncio.to_thread(
+            console.history, track_id, from_us=from_ms * 1_000, to_us=to_ms * 1_000, limit=limit
+        )
+        return {"track_id": str(track_id), "cut": len(states) >= limit, "points": [_point(s) for s in states]}
+
+    return router
+
+
+def track_json(track: Track) -> dict[str, Any]:
+    """A track's latest state; units stand in the names."""
+    position = track.position
+    return {
+        "track_id": str(track.track_id),
+        "subject": track.subject,
+        "label": track.label,
+        "kind": track.kind.name.lower(),
+        "status": TrackStatus(track.status).name.lower(),
+        "source": track.source,
+        "observed_at": from_us(track.observed_at_us).isoformat(),
+        "recorded_at": from_us(track.recorded_at_us).isoformat(),
+        "position": None if position is None else {"lon": position.lon, "lat": position.lat},
+        "flags": track.flags,
+        "attributes": dict(track.attributes),
+        **{
+            name: _number(getattr(track, name))
+            for name in (
+                "speed_mps",
+                "course_deg",
+                "heading_deg",
+                "altitude_amsl_m",
+                "height_m",
+                "depth_m",
+                "position_error_m",
+                "battery_percent",
+                "link_percent",
+            )
+        },
+    }
+
+
+def _point(state: np.void) -> dict[str, Any]:
+    values = {name: _number(float(state[name])) for name in _POINT_FIELDS}
+    return {"observed_at_ms": int(state["observed_at_us"]) // 1_000, "status": int(state["status"]), **values}
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

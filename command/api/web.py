@@ -1,0 +1,104 @@
+"""The web application of one realm: login, REST, live tracks, tiles and the console in one FastAPI process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from command.api.alerts import alerts_router
+from command.api.guard import Guard
+from command.api.live import live_router
+from command.api.login import login_router
+from command.api.places import places_router
+from command.api.problems import add_problem_handlers, problem
+from command.api.state import state_router
+from command.api.tiles import tiles_router
+from command.api.texts import texts_router
+from command.api.tracks import tracks_router
+from command.operations.console import Console
+from command.operations.people import Accounts, SessionGate
+
+_GZIP_FROM_BYTES: Final = 1_024
+_GZIP_LEVEL: Final = 5
+
+ConsoleMount = Callable[[FastAPI], Sequence[str]]
+"""Adds the pages to the application and returns the CSP hashes of their inline scripts."""
+
+
+def make_web(
+    *, console: Console, accounts: Accounts, gate: SessionGate, basemap: Path, mount: ConsoleMount, secure: bool
+) -> FastAPI:
+    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
+
+    mount: dashboards.shell's; given as a value because the API and the dashboards do not know each other.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        console.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(console.stop)
+
+    web = FastAPI(title="Mizugiwa", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    add_problem_handlers(web)
+    for router in (
+        login_router(accounts, gate=gate, realm=console.realm, secure=secure),
+        alerts_router(console),
+        tracks_router(console),
+        places_router(console),
+        state_router(console, gate),
+        live_router(console, gate),
+        tiles_router(basemap),
+        texts_router(),
+    ):
+        web.include_router(router)
+    hashes = mount(web)
+
+    @web.get("/{path:path}", include_in_schema=False)
+    async def nothing_there(path: str) -> JSONResponse:
+        return problem(404, f"there is nothing at /{path}; the console is at /")
+
+    web.add_middleware(_Gzip)
+    web.add_middleware(Guard, gate=gate, content_security_policy=content_security_policy(hashes), secure=secure)
+    return web
+
+
+def content_security_policy(script_hashes: Sequence[str]) -> str:
+    """Everything from this server only. Styles may be inline: the component libraries set them on elements."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(script_hashes)}".strip(),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class _Gzip:
+    """gzip for everything but byte ranges of the basemap, whose tiles are compressed already."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._gzip = GZipMiddleware(app, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        plain = scope["type"] != "http" or scope["path"].startswith("/tiles/")
+        await (self._plain if plain else self._gzip)(scope, receive, send)

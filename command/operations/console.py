@@ -1,0 +1,254 @@
+"""What the consoles of one realm read and do: one thread a process follows the store, every screen reads its memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from time import monotonic
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from sqlalchemy import Engine
+
+from command.domain.alert import Alert
+from command.domain.area import Area
+from command.domain.clock import Clock, DataClock, SystemClock
+from command.domain.facility import Facility
+from command.domain.health import SourceHealth
+from command.domain.realm import Realm
+from command.domain.track import Track
+from command.operations.console_health import ConsoleHealth, StoreState, judge
+from command.operations.people import Person
+from command.operations.picture import Box, Picture
+from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
+from command.store.alerts import get_alert, list_alerts
+from command.store.areas import areas_revision, current_areas
+from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
+from command.store.facilities import list_facilities
+from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
+from command.store.notify import listen
+from command.store.realms import UnknownRealm, load_realm_clock
+from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
+
+_log = structlog.get_logger(__name__)
+
+ALERT_LIMIT: Final = 500
+_TRACK_PAGE: Final = 5_000
+_CATCH_UP_EVERY_S: Final = 0.2
+_ALERTS_EVERY_S: Final = 5.0
+_REST_EVERY_S: Final = 2.0
+_RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
+
+QueueDepths = Callable[[], Mapping[str, int] | None]
+
+
+class Console:
+    """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
+    so a database that is away leaves the last picture standing, with its age.
+
+    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        database_url: str,
+        realm: Realm,
+        clock: Clock,
+        queue_depths: QueueDepths = lambda: None,
+        process: str = "web",
+    ) -> None:
+        self.realm = realm
+        self.clock = clock
+        self.picture = Picture()
+        self.facilities: tuple[Facility, ...] = ()
+        self.areas: tuple[Area, ...] = ()
+        self.areas_revision = 0
+        self.alerts: tuple[Alert, ...] = ()
+        self.alerts_revision = 0
+        self._engine = engine
+        self._database_url = database_url
+        self._queue_depths = queue_depths
+        self._process = process
+        self._host = SystemClock()
+        self._gazetteer = Gazetteer(())
+        self._sources: tuple[SourceHealth, ...] = ()
+        self._heartbeats: tuple[Heartbeat, ...] = ()
+        self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
+        self._stop = threading.Event()
+        self._caught_up = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Follow the store until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="console-feed", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the thread has let go of its connections."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def wait_caught_up(self, timeout_s: float) -> bool:
+        """Whether the first whole reading of the store came within `timeout_s`."""
+        return self._caught_up.wait(timeout_s)
+
+    @property
+    def health(self) -> ConsoleHealth:
+        return self._health
+
+    def open_alerts(self) -> list[Alert]:
+        """What needs a person: neither cleared nor acknowledged counts first, then what is still going on.
+
+        Severity descending, unacknowledged before acknowledged, newest first.
+        """
+        return [a for a in self.alerts if a.cleared_at_us is None or a.acknowledged_at_us is None]
+
+    def explained(self, alert: Alert, language: str) -> Explained:
+        """An alert in the reader's language."""
+        names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self.areas}
+        return explain(alert, language, gazetteer=self._gazetteer, area_names=names)
+
+    def place(self, track: Track, language: str) -> str:
+        """Where a track is, by the nearest facility."""
+        return self._gazetteer.place(track.position, language)
+
+    def alert(self, alert_id: uuid.UUID) -> Alert:
+        """One alert, listed or not. Raises UnknownAlert, StoreUnavailable."""
+        for alert in self.alerts:
+            if alert.alert_id == alert_id:
+                return alert
+        with realm_session(self._engine, self.realm) as session:
+            found = get_alert(session, alert_id)
+        if found is None:
+            raise UnknownAlert(f"there is no alert {alert_id} in {self.realm.name}; reload the list")
+        return found
+
+    def alerts_of(self, track_id: uuid.UUID) -> list[Alert]:
+        return [a for a in self.alerts if a.track_id == track_id]
+
+    def acknowledge(self, alert_id: uuid.UUID, *, person: Person, comment: str, language: str) -> Alert:
+        """See triage.acknowledge; the list shows it at once."""
+        alert = acknowledge(
+            self._engine,
+            self.realm,
+            alert_id,
+            person=person,
+            comment=comment,
+            language=language,
+            now_us=self.clock.now_us(),
+        )
+        self._take_alerts(tuple(alert if a.alert_id == alert_id else a for a in self.alerts))
+        return alert
+
+    def history(self, track_id: uuid.UUID, *, from_us: int, to_us: int, limit: int) -> npt.NDArray[np.void]:
+        """(n,) TRACK_STATE_DTYPE, oldest first. Raises StoreUnavailable."""
+        with realm_session(self._engine, self.realm) as session:
+            return track_history(session, track_id, from_us=from_us, to_us=to_us, limit=limit)
+
+    def as_of(self, at_us: int, box: Box) -> list[Track]:
+        """What was true at `at_us` in the box. Raises StoreUnavailable."""
+        with realm_session(self._engine, self.realm) as session:
+            return tracks_as_of(session, at_us, (box.west, box.south, box.east, box.north))
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                with closing(listen(self._database_url, self.realm, timeout_s=_CATCH_UP_EVERY_S)) as heard:
+                    self._follow(heard)
+            except (StoreUnavailable, StoreNotMigrated, UnknownRealm) as exc:
+                self._store_is(connected=False, detail=str(exc))
+                _log.warning("store_away", realm=self.realm.name, reason=str(exc), retry_s=_RETRY_S[min(failures, 3)])
+                self._stop.wait(_RETRY_S[min(failures, 3)])
+                failures += 1
+            else:
+                failures = 0
+
+    def _follow(self, heard: Iterator[Mapping[str, object] | None]) -> None:
+        tracks_at = alerts_at = rest_at = -1e9
+        alerts_told = False
+        for payload in heard:
+            if self._stop.is_set():
+                return
+            alerts_told = alerts_told or bool(payload and ("alerts" in payload or "areas" in payload))
+            now_s = monotonic()
+            if now_s - tracks_at < _CATCH_UP_EVERY_S:
+                continue
+            rest_due = now_s - rest_at >= _REST_EVERY_S
+            alerts_due = alerts_told or now_s - alerts_at >= _ALERTS_EVERY_S
+            if rest_due:
+                self._read_rest()
+                rest_at = now_s
+            if alerts_due:
+                self._read_alerts()
+                alerts_at, alerts_told = now_s, False
+            self._read_tracks()
+            tracks_at = now_s
+            self._caught_up.set()
+
+    def _read_tracks(self) -> None:
+        while not self._stop.is_set():
+            with realm_session(self._engine, self.realm) as session:
+                tracks, seq = tracks_changed_since(session, self.picture.seq, limit=_TRACK_PAGE)
+            self.picture.update(tracks, seq=seq)
+            if len(tracks) < _TRACK_PAGE:
+                return
+
+    def _read_alerts(self) -> None:
+        with realm_session(self._engine, self.realm) as session:
+            alerts = tuple(list_alerts(session, limit=ALERT_LIMIT))
+            revision = areas_revision(session)
+            areas = current_areas(session) if revision != self.areas_revision else None
+        if areas is not None:
+            self.areas, self.areas_revision = tuple(areas), revision
+            self.alerts_revision += 1
+        self._take_alerts(alerts)
+
+    def _take_alerts(self, alerts: tuple[Alert, ...]) -> None:
+        if alerts == self.alerts:
+            return
+        self.alerts = alerts
+        self.alerts_revision += 1
+        self.picture.mark_alerted(a.track_id for a in alerts if a.track_id is not None and a.cleared_at_us is None)
+
+    def _read_rest(self) -> None:
+        with realm_session(self._engine, self.realm) as session:
+            if isinstance(self.clock, DataClock):
+                self.clock.advance(load_realm_clock(session, self.realm).now_us())
+            if not self.facilities:
+                self.facilities = tuple(list_facilities(session))
+                self._gazetteer = Gazetteer(self.facilities)
+            self._sources = tuple(list_source_health(session))
+            save_heartbeat(
+                session,
+                self._process,
+                now_us=self._host.now_us(),
+                pid=os.getpid(),
+                detail={"tracks": len(self.picture), "alerts": len(self.alerts)},
+            )
+            self._heartbeats = tuple(list_heartbeats(session))
+        self._store_is(connected=True)
+
+    def _store_is(self, *, connected: bool, detail: str = "") -> None:
+        before = self._health.store
+        since_us = before.since_us if before.connected == connected else self._host.now_us()
+        self._health = self._judged(StoreState(connected=connected, since_us=since_us, detail=detail))
+
+    def _judged(self, store: StoreState) -> ConsoleHealth:
+        return judge(
+            store=store,
+            sources=self._sources,
+            heartbeats=self._heartbeats,
+            queues=self._queue_depths(),
+            realm_now_us=self.clock.now_us(),
+            host_now_us=self._host.now_us(),
+            realm_speed=getattr(self.clock, "speed", 1.0),
+        )

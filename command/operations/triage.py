@@ -1,0 +1,136 @@
+"""Triage: the alerts as a duty officer reads them, in their language, and what an officer does to them."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Engine
+
+from alerts.explain import explain as explain_because
+from alerts.explain import rule_name, severity_word
+from command.domain.alert import Alert
+from command.domain.facility import Facility
+from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position, distances_m
+from command.domain.realm import Realm
+from command.i18n import text
+from command.operations.people import Permission, Person
+from command.store.alerts import AlreadyAcknowledged, UnknownAlert, acknowledge_alert
+from command.store.audit import append_audit
+from command.store.engine import realm_session
+
+__all__ = ["AlreadyAcknowledged", "BadComment", "Explained", "Gazetteer", "UnknownAlert", "acknowledge", "explain"]
+
+COMMENT_LIMIT: Final = 1_000
+_AT_M: Final = 500.0
+
+
+class BadComment(ValueError):
+    """A comment that cannot be kept; the text says why."""
+
+
+class Gazetteer:
+    """Says where a position is by the nearest facility, as people at sea do."""
+
+    def __init__(self, facilities: Sequence[Facility]) -> None:
+        self._facilities = tuple(facilities)
+        self._lon = np.array([f.position.lon for f in facilities], dtype=np.float64)
+        self._lat = np.array([f.position.lat for f in facilities], dtype=np.float64)
+
+    def place(self, position: Position | None, language: str) -> str:
+        """`厳原港の北東 6.2海里`; coordinates where no facility is known, a word where there is no position."""
+        if position is None:
+            return text(language, "place.none")
+        if not self._facilities:
+            return dms(position)
+        metres = distances_m(self._lon, self._lat, np.float64(position.lon), np.float64(position.lat))
+        nearest = int(np.argmin(metres))
+        facility = self._facilities[nearest]
+        name = facility.name_ja if language == "ja" else facility.name_en
+        if metres[nearest] < _AT_M:
+            return text(language, "place.at", name=name)
+        compass = text(language, "place.compass").split(",")
+        sixteenth = round(initial_bearing_deg(facility.position, position) / 22.5) % 16
+        distance = float(metres[nearest]) / METRES_PER_NAUTICAL_MILE
+        return text(
+            language,
+            "place.from",
+            name=name,
+            bearing=compass[sixteenth],
+            distance=f"{distance:.1f}" if distance < 10.0 else f"{distance:.0f}",
+        )
+
+
+def initial_bearing_deg(a: Position, b: Position) -> float:
+    """Course of the great circle from a to b at a, clockwise from true north, 0 <= x < 360."""
+    phi1, phi2 = math.radians(a.lat), math.radians(b.lat)
+    dlam = math.radians(b.lon - a.lon)
+    east = math.sin(dlam) * math.cos(phi2)
+    north = math.cos(phi1) * math.sin(phi2) - math.sin(phi1) * math.cos(phi2) * math.cos(dlam)
+    return math.degrees(math.atan2(east, north)) % 360.0
+
+
+def dms(position: Position) -> str:
+    """`34°12′05.3″N 129°17′22.1″E`: degrees, minutes, seconds to a tenth (about 3 m)."""
+    return f"{_dms(position.lat, 'NS', 2)} {_dms(position.lon, 'EW', 3)}"
+
+
+def _dms(degrees: float, letters: str, width: int) -> str:
+    tenths = round(abs(degrees) * 36_000)
+    whole, rest = divmod(tenths, 36_000)
+    minutes, seconds = divmod(rest, 600)
+    return f"{whole:0{width}d}°{minutes:02d}′{seconds / 10:04.1f}″{letters[degrees < 0]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explained:
+    """One alert in the reader's language. area is the area's name, None where the rule is about none."""
+
+    alert: Alert
+    title: str
+    because: str
+    subject: str
+    place: str
+    area: str | None
+    severity: str
+
+
+def explain(alert: Alert, language: str, *, gazetteer: Gazetteer, area_names: Mapping[str, str]) -> Explained:
+    """What an alert says to a person."""
+    return Explained(
+        alert=alert,
+        title=rule_name(alert.rule, language),
+        because=explain_because(alert, language),
+        subject=alert.subject_label or alert.subject,
+        place=gazetteer.place(alert.position, language),
+        area=None if alert.area is None else area_names.get(alert.area, alert.area),
+        severity=severity_word(alert.severity, language),
+    )
+
+
+def acknowledge(
+    engine: Engine, realm: Realm, alert_id: uuid.UUID, *, person: Person, comment: str, language: str, now_us: int
+) -> Alert:
+    """The officer has seen it. now_us is the realm's time.
+
+    Raises Forbidden, BadComment, UnknownAlert, AlreadyAcknowledged and StoreUnavailable.
+    """
+    person.must(Permission.ACKNOWLEDGE)
+    kept = " ".join(comment.split())
+    if len(kept) > COMMENT_LIMIT:
+        raise BadComment(text(language, "triage.comment_too_long", limit=COMMENT_LIMIT, given=len(kept)))
+    with realm_session(engine, realm) as session:
+        alert = acknowledge_alert(session, alert_id, by=person.user.login, comment=kept, now_us=now_us)
+        append_audit(
+            session,
+            actor=person.user.login,
+            action="alert.acknowledged",
+            target=str(alert_id),
+            detail={"realm": realm.name, "comment": kept},
+            now_us=now_us,
+        )
+    return alert

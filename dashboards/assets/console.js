@@ -1,0 +1,388 @@
+/* The console's own script: what must answer at once (keys, clocks, selection, acknowledging) and what must keep
+   telling the truth when the server is silent. */
+(function () {
+  "use strict";
+  const SILENT_AFTER_S = 5;
+  const ACTIVE_EVERY_MS = 60000;
+  const TOAST_MS = 4000;
+  const JST_MS = 9 * 3600 * 1000;
+  const state = {
+    may: {}, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
+    anchor: null, reading: false, activeAt: 0, askedAt: 0, side: "closed", toastTimer: 0,
+  };
+  const $ = (id) => document.getElementById(id);
+  const setProps = (id, props) => window.dash_clientside.set_props(id, props);
+  const t = (key, params) =>
+    Object.entries(params || {}).reduce((s, [k, v]) => s.split(`{${k}}`).join(v), (window.mizugiwaTexts || {})[key] || key);
+  const pad = (n) => String(n).padStart(2, "0");
+  const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
+
+  // ---- time -------------------------------------------------------------------------------------------------
+  const realmNow = () =>
+    state.pulse ? state.pulse.realm_now_ms + (performance.now() - state.pulseAt) * state.pulse.speed : null;
+
+  function jst(ms) {
+    const d = new Date(ms + JST_MS);
+    return `${d.getUTCFullYear()}-${pad(d.getUTCMonth() + 1)}-${pad(d.getUTCDate())} ` +
+      `${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}:${pad(d.getUTCSeconds())} JST`;
+  }
+
+  function utc(ms) {
+    const d = new Date(ms);
+    return `(${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}Z)`;
+  }
+
+  function age(seconds) {
+    const s = Math.floor(seconds);
+    if (s < 0) return t("console.ahead");
+    if (s < 60) return t("console.ago_s", { n: s });
+    if (s < 3600) return t("console.ago_min", { n: Math.floor(s / 60) });
+    if (s < 172800) return t("console.ago_h", { n: Math.floor(s / 3600), m: Math.floor((s % 3600) / 60) });
+    return t("console.ago_d", { n: Math.floor(s / 86400) });
+  }
+
+  function tick() {
+    const now = realmNow();
+    if (now === null) return;
+    put($("clock-jst"), jst(now));
+    put($("clock-utc"), utc(now));
+    const newest = state.pulse.newest_ms;
+    put($("data-age"), newest === null ? t("console.no_data_yet") : age((now - newest) / 1000));
+    const fact = $("data-age") && $("data-age").closest(".fact");
+    if (fact) fact.dataset.late = newest !== null && now - newest > 60000 * Math.max(1, state.pulse.speed) ? "true" : "";
+    put($("track-count"), String(state.pulse.tracks));
+    document.querySelectorAll("[data-age-of]").forEach((n) => put(n, age((now - Number(n.dataset.ageOf)) / 1000)));
+    trouble(now);
+  }
+
+  function trouble(now) {
+    const silent = (performance.now() - state.pulseAt) / 1000;
+    const shown = state.pulse.newest_ms === null ? jst(now) : jst(state.pulse.newest_ms);
+    let words = "";
+    if (silent > SILENT_AFTER_S) {
+      words = t("console.server_away", { age: age(silent), time: shown });
+      if (performance.now() - state.askedAt > 5000) askWhoIAm();
+    } else if (!state.pulse.store.connected) {
+      words = t("console.database_away", { age: age((Date.now() - state.pulse.store.since_ms) / 1000), time: shown });
+    }
+    const box = $("trouble");
+    if (!box) return;
+    put(box, words);
+    box.hidden = !words;
+    document.body.dataset.trouble = words ? "true" : "";
+  }
+
+  function askWhoIAm() {
+    state.askedAt = performance.now();
+    fetch("/api/session", { cache: "no-store" })
+      .then((r) => { if (r.status === 401) window.location.assign("/login?ended=1"); })
+      .catch(() => undefined);
+  }
+
+  // ---- server -----------------------------------------------------------------------------------------------
+  function csrf() {
+    const found = document.cookie.split("; ").find((c) => c.startsWith("_csrf_token="));
+    return found ? decodeURIComponent(found.slice("_csrf_token=".length)) : "";
+  }
+
+  const post = (path, body, type) =>
+    fetch(path, {
+      method: "POST", redirect: "manual", body,
+      headers: { "X-CSRFToken": csrf(), ...(type ? { "Content-Type": type } : {}) },
+    });
+
+  function active() {
+    const now = Date.now();
+    if (now - state.activeAt < ACTIVE_EVERY_MS) return;
+    state.activeAt = now;
+    post("/api/session/active").catch(() => undefined);
+  }
+
+  // ---- alerts -----------------------------------------------------------------------------------------------
+  const rows = () => [...document.querySelectorAll("#alert-list [data-alert]")];
+  const rowOf = (id) => rows().find((r) => r.dataset.alert === id);
+
+  function remember() {
+    const list = $("alert-list");
+    if (!list) return;
+    const selected = state.selected && rowOf(state.selected);
+    const top = list.getBoundingClientRect().top;
+    const held = selected || rows().find((r) => r.getBoundingClientRect().bottom > top);
+    state.anchor = held ? { id: held.dataset.alert, at: held.getBoundingClientRect().top - top } : null;
+  }
+
+  // The officer is reading: something is selected, scrolled to, pointed at or focused. Then nothing may move.
+  function reading() {
+    const list = $("alert-list");
+    return Boolean(state.selected || (list && (list.scrollTop > 0 || list.matches(":hover") || list.contains(document.activeElement))));
+  }
+
+  function changed() {
+    const list = $("alert-list");
+    if (!list) return;
+    const all = rows();
+    const ids = new Set(all.map((r) => r.dataset.alert));
+    const fresh = state.known === null ? [] : all.filter((r) => !state.known.has(r.dataset.alert) && r.dataset.waiting === "true");
+    if (state.known === null && !all.length && !$("alert-note").children.length) return;
+    state.known = new Set([...(state.known || []), ...ids]);
+    mark();
+    if (state.anchor && reading()) {
+      const held = rowOf(state.anchor.id);
+      if (held) list.scrollTop += held.getBoundingClientRect().top - list.getBoundingClientRect().top - state.anchor.at;
+      const top = list.getBoundingClientRect().top;
+      state.unread += fresh.filter((r) => r.getBoundingClientRect().bottom <= top).length;
+    }
+    unread();
+    remember();
+    const critical = fresh.find((r) => r.dataset.severity === "critical");
+    if (critical) put($("announce"), t("triage.new_critical", { what: critical.dataset.what }));
+    fresh.forEach((r) => { r.classList.add("fresh"); setTimeout(() => r.classList.remove("fresh"), 6000); });
+    tick();
+  }
+
+  function unread() {
+    const button = $("new-above");
+    const list = $("alert-list");
+    if (!button || !list) return;
+    if (list.scrollTop <= 0) state.unread = 0;
+    button.hidden = !state.unread;
+    put(button, t("triage.new_above", { n: state.unread }));
+  }
+
+  function mark() {
+    const list = $("alert-list");
+    if (!list) return;
+    rows().forEach((r) => r.setAttribute("aria-selected", String(r.dataset.alert === state.selected)));
+    const row = state.selected && rowOf(state.selected);
+    if (row) list.setAttribute("aria-activedescendant", row.id);
+    else list.removeAttribute("aria-activedescendant");
+  }
+
+  function select(row, { show = false } = {}) {
+    state.selected = row.dataset.alert;
+    mark();
+    row.scrollIntoView({ block: "nearest" });
+    remember();
+    setProps("map-selected", { data: { alert_id: row.dataset.alert, track_id: row.dataset.track || null } });
+    side("detail");
+    if (show) showRow(row);
+  }
+
+  function showRow(row) {
+    if (row.dataset.lon) setProps("map-focus", { data: { lon: Number(row.dataset.lon), lat: Number(row.dataset.lat), zoom: 10 } });
+  }
+
+  function move(by) {
+    const all = rows();
+    if (!all.length) return;
+    const at = all.findIndex((r) => r.dataset.alert === state.selected);
+    select(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
+    $("alert-list").focus({ preventScroll: true });
+  }
+
+  function clear() {
+    state.selected = null;
+    mark();
+    setProps("map-selected", { data: null });
+    side("closed");
+  }
+
+  // ---- acknowledging ----------------------------------------------------------------------------------------
+  function openAck() {
+    const row = state.selected && rowOf(state.selected);
+    if (!row) return toast(t("triage.choose_first"));
+    if (row.dataset.waiting !== "true") return toast(t("triage.already"));
+    if (!state.may.acknowledge) return toast(t("triage.not_allowed"));
+    const form = $("ack-form");
+    form.dataset.alert = state.selected;
+    put($("ack-what"), row.dataset.what);
+    ackError("");
+    setProps("ack-comment", { value: "" });
+    form.hidden = false;
+    row.scrollIntoView({ block: "nearest" });
+    $("ack-comment").focus();
+    return undefined;
+  }
+
+  function closeAck() {
+    $("ack-form").hidden = true;
+    $("alert-list").focus({ preventScroll: true });
+  }
+
+  function ackError(words) {
+    put($("ack-error"), words);
+    $("ack-error").hidden = !words;
+  }
+
+  async function sendAck() {
+    const form = $("ack-form");
+    const what = $("ack-what").textContent;
+    $("ack-send").disabled = true;
+    try {
+      const answer = await post(`/api/alerts/${form.dataset.alert}/acknowledge`,
+        JSON.stringify({ comment: $("ack-comment").value }), "application/json");
+      if (answer.ok) {
+        closeAck();
+        toast(t("triage.done", { what }));
+      } else if (answer.status === 401) {
+        window.location.assign("/login?ended=1");
+      } else {
+        const problem = await answer.json().catch(() => ({}));
+        ackError(answer.status === 409 ? t("triage.already") : t("triage.failed", { why: problem.detail || answer.status }));
+      }
+    } catch (error) {
+      ackError(t("triage.failed", { why: error.message }));
+    } finally {
+      $("ack-send").disabled = false;
+    }
+  }
+
+  function toast(words) {
+    const box = $("toast");
+    put(box, words);
+    box.classList.add("shown");
+    clearTimeout(state.toastTimer);
+    state.toastTimer = setTimeout(() => box.classList.remove("shown"), TOAST_MS);
+  }
+
+  // ---- the rest of the page ---------------------------------------------------------------------------------
+  function side(which) {
+    if (state.side === which) return;
+    state.side = which;
+    $("shell").dataset.side = which;
+    setProps("side", { data: which });
+  }
+
+  function filter(severity) {
+    const at = state.filter.indexOf(severity);
+    state.filter = at < 0 ? [...state.filter, severity] : state.filter.filter((s) => s !== severity);
+    setProps("severity-filter", { data: state.filter });
+  }
+
+  const modals = ["help-modal", "health-modal"];
+  const openModal = () => document.querySelector(".mantine-Modal-content");
+
+  const keys = {
+    j: () => move(1), k: () => move(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
+    h: () => setProps("health-modal", { opened: true }),
+    t: () => side(state.side === "list" ? "closed" : "list"),
+    "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
+  };
+
+  function key(event) {
+    active();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const inForm = event.target.closest && event.target.closest("#ack-form");
+    if (event.key === "Escape") {
+      if (inForm || !$("ack-form").hidden) closeAck();
+      else if (!openModal()) clear();
+      else return;
+      event.preventDefault();
+      return;
+    }
+    if (openModal() || (event.target.matches && event.target.matches("input, textarea, select"))) return;
+    const inList = event.target === document.body || (event.target.closest && event.target.closest(".triage"));
+    if (inList && event.key === "ArrowDown") move(1);
+    else if (inList && event.key === "ArrowUp") move(-1);
+    else if (event.key === "Enter" && event.target.id === "alert-list" && state.selected) showRow(rowOf(state.selected));
+    else if (keys[event.key.toLowerCase()]) keys[event.key.toLowerCase()]();
+    else return;
+    event.preventDefault();
+  }
+
+  function click(event) {
+    active();
+    const on = (selector) => event.target.closest(selector);
+    const row = on("#alert-list [data-alert]");
+    if (row) return select(row, { show: true });
+    if (on("[data-chip]")) return filter(on("[data-chip]").dataset.chip);
+    if (on("[data-side]") && on("button[data-side]")) {
+      const which = on("button[data-side]").dataset.side;
+      return which === "closed" ? clear() : side(state.side === which ? "closed" : which);
+    }
+    if (on("[data-show-lon]")) {
+      const where = on("[data-show-lon]").dataset;
+      return setProps("map-focus", { data: { lon: Number(where.showLon), lat: Number(where.showLat), zoom: 10 } });
+    }
+    if (on("[data-language]")) {
+      return post("/language", new URLSearchParams({ language: on("[data-language]").dataset.language }))
+        .then(() => window.location.reload());
+    }
+    if (on("#sign-out")) return post("/logout").then(() => window.location.assign("/login"));
+    if (on("#help-open")) return setProps("help-modal", { opened: true });
+    if (on("#health-open")) return setProps("health-modal", { opened: true });
+    if (on("#ack-cancel")) return closeAck();
+    if (on("#new-above")) { $("alert-list").scrollTop = 0; state.unread = 0; unread(); return remember(); }
+    if (on("#density")) return density(document.body.dataset.density !== "compact");
+    return undefined;
+  }
+
+  function density(compact) {
+    document.body.dataset.density = compact ? "compact" : "";
+    window.localStorage.setItem("density", compact ? "compact" : "");
+    $("density").setAttribute("aria-pressed", String(compact));
+  }
+
+  function start() {
+    const list = $("alert-list");
+    if (!list) return false;
+    new MutationObserver(changed).observe(list, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-alert", "data-waiting"] });
+    list.addEventListener("scroll", () => { unread(); remember(); }, { passive: true });
+    if (window.localStorage.getItem("density") === "compact") density(true);
+    const map = $("map");
+    const built = () => { $("map-missing").hidden = map.childElementCount > 0; };
+    new MutationObserver(built).observe(map, { childList: true });
+    setTimeout(() => { if (!map.childElementCount) $("map-missing").classList.add("shown"); }, 3000);
+    setInterval(tick, 500);
+    changed();
+    return true;
+  }
+
+  document.addEventListener("keydown", key);
+  document.addEventListener("click", click);
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "ack-form") return;
+    event.preventDefault();
+    sendAck();
+  });
+
+  let started = false;
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.mizugiwa = {
+    pulse(pulse, may) {
+      if (!pulse) return window.dash_clientside.no_update;
+      state.may = may || {};
+      state.pulse = pulse;
+      state.pulseAt = performance.now();
+      started = started || start();
+      tick();
+      return String(pulse.realm_now_ms);
+    },
+    selected(selected) {
+      const alert = selected && selected.alert_id;
+      state.selected = alert || null;
+      mark();
+      if (window.mizugiwaMap && window.mizugiwaMap.select) window.mizugiwaMap.select(selected || null);
+      if (selected && (selected.track_id || alert)) side("detail");
+      return selected ? JSON.stringify(selected) : "";
+    },
+    chosen(rows_, current) {
+      const none = window.dash_clientside.no_update;
+      if (!rows_ || !rows_.length || (current && current.track_id === rows_[0].track_id)) return [none, none];
+      const row = rows_[0];
+      return [{ track_id: row.track_id }, row.lon === null ? none : { lon: row.lon, lat: row.lat, zoom: 10 }];
+    },
+    focus(where) {
+      if (where && window.mizugiwaMap) window.mizugiwaMap.focus(where);
+      return where ? JSON.stringify(where) : "";
+    },
+    mapStatus(status) {
+      const on = Boolean(status && status.connected);
+      put($("link-state"), status ? t(on ? "console.link_ok" : "console.link_lost") : "–");
+      const fact = $("link-state") && $("link-state").closest(".fact");
+      if (fact) fact.dataset.late = status && !on ? "true" : "";
+      return String(on);
+    },
+  };
+})();

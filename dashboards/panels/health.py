@@ -1,0 +1,249 @@
+"""Health: one strip that says at a glance whether the watch can be trusted, and a table of every count behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, dcc, html, no_update
+from dash.development.base_component import Component
+from pydantic import Field
+
+from command.domain.clock import US_PER_S
+from command.i18n import text
+from command.operations.console import Console
+from command.operations.console_health import OFFSET_WATCH_S, ConsoleHealth, Level
+from command.operations.people import Permission, current_language, current_person
+from dashboards.marks import marks
+from dashboards.panel import PanelConfig, Place, View
+from dashboards.words import age, jst_clock
+
+
+class HealthConfig(PanelConfig):
+    """How often the strip is made anew."""
+
+    refresh_ms: int = Field(default=2_000, ge=1_000, le=60_000)
+
+
+class Health:
+    """Every level is a shape, a word and a colour."""
+
+    Config: ClassVar[type[PanelConfig]] = HealthConfig
+    place: ClassVar[Place] = Place.BOTTOM
+
+    def __init__(self, config: HealthConfig) -> None:
+        self._config = config
+
+    def layout(self, view: View) -> Component:
+        return html.Footer(
+            className="health",
+            **marks(aria_label=view.t("health.title")),
+            children=[
+                html.Span(view.t("health.title"), className="label"),
+                html.Div(id="health-strip", className="strip"),
+                html.Button([view.t("tracks.title"), html.Kbd("T")], type="button", **marks(data_side="list")),
+                html.Button([view.t("console.detail"), html.Kbd("H")], id="health-open", type="button"),
+                dmc.Modal(
+                    id="health-modal",
+                    title=view.t("health.title"),
+                    size="80rem",
+                    closeButtonProps={"aria-label": view.t("console.close")},
+                    children=html.Div(id="health-detail"),
+                ),
+                dcc.Interval(id="health-clock", interval=self._config.refresh_ms),
+            ],
+        )
+
+    def connect(self, app: Dash, console: Console) -> None:
+        @app.callback(
+            Output("health-strip", "children"),
+            Output("health-detail", "children"),
+            Input("health-clock", "n_intervals"),
+            Input("health-modal", "opened"),
+        )
+        async def show(_: int | None, opened: bool | None) -> tuple[Any, Any]:
+            current_person().must(Permission.WATCH)
+            language, health = current_language(), console.health
+            now_us = console.clock.now_us()
+            return strip(health, language), detail(health, language, now_us=now_us) if opened else no_update
+
+
+def strip(health: ConsoleHealth, language: str) -> list[Component]:
+    """The strip's items, in the order that an officer asks for them."""
+    sources, processes = health.sources, health.processes
+    rejected, shed = sum(s.rejected for s in sources), sum(s.shed for s in sources)
+    offset = health.worst_offset_s
+    queues = health.queues
+    items = [
+        _item(
+            language,
+            "health.sources",
+            max((s.level for s in sources), default=Level.UNKNOWN),
+            text(language, "health.running_of", n=health.receiving, all=len(sources)),
+        ),
+        _item(language, "health.rejected", Level.GOOD, f"{rejected:,}"),
+        _item(language, "health.lag", Level.GOOD, _seconds(language, health.worst_lag_s)),
+        _item(
+            language,
+            "health.queues",
+            Level.UNKNOWN if queues is None else max((q.level for q in queues), default=Level.GOOD),
+            text(language, "health.unknown")
+            if queues is None
+            else text(language, "health.waiting_messages", n=sum(q.depth for q in queues)),
+        ),
+        _item(
+            language,
+            "health.processes",
+            max((p.level for p in processes), default=Level.UNKNOWN),
+            text(
+                language,
+                "health.alive_of",
+                n=sum(p.level is Level.GOOD for p in processes),
+                all=len(processes),
+            ),
+        ),
+        _item(
+            language,
+            "health.database",
+            Level.GOOD if health.store.connected else Level.BAD,
+            text(language, "health.ok" if health.store.connected else "health.away"),
+        ),
+        _item(
+            language,
+            "health.clock",
+            Level.WATCH if offset is not None and abs(offset) > OFFSET_WATCH_S else Level.GOOD,
+            _seconds(language, offset, signed=True),
+        ),
+    ]
+    if shed:
+        items.insert(2, _item(language, "health.shed", Level.WATCH, f"{shed:,}"))
+    return items
+
+
+def detail(health: ConsoleHealth, language: str, *, now_us: int) -> list[Component]:
+    """Tables of sources, queues, processes and the database, with every count by its reason."""
+    store = health.store
+    since = text(language, "health.since", time=jst_clock(store.since_us))
+    state = text(language, "health.ok" if store.connected else "health.away")
+    return [
+        html.H3(text(language, "health.sources")),
+        _sources(health, language, now_us=now_us),
+        html.H3(text(language, "health.queues")),
+        _queues(health, language),
+        html.H3(text(language, "health.processes")),
+        _processes(health, language),
+        html.H3(text(language, "health.database")),
+        html.P(
+            [
+                _level(Level.GOOD if store.connected else Level.BAD, language),
+                f" {state} ({since})",
+                *([html.Br(), html.Span(store.detail)] if store.detail else []),
+            ]
+        ),
+    ]
+
+
+def _sources(health: ConsoleHealth, language: str, *, now_us: int) -> Component:
+    if not health.sources:
+        return html.P(text(language, "health.no_sources"), className="empty")
+    rows = []
+    for line in health.sources:
+        source = line.health
+        seen = "–" if source.last_seen_us is None else age(language, (now_us - source.last_seen_us) / US_PER_S)
+        rows.append(
+            (
+                html.Strong(source.source),
+                f"{source.kind} / {source.gateway}",
+                [_level(line.level, language), " ", text(language, f"health.state_{line.state}")],
+                f"{source.messages_in:,}",
+                f"{source.decoded:,}",
+                _reasons(source.rejected),
+                f"{source.duplicates:,}",
+                _reasons(source.shed),
+                _seconds(language, source.lag_s),
+                _seconds(language, source.clock_offset_s, signed=True),
+                seen,
+                source.detail,
+            )
+        )
+    heads = (
+        "name",
+        "sources",
+        "state",
+        "in",
+        "decoded",
+        "rejected",
+        "duplicates",
+        "shed",
+        "lag",
+        "clock",
+        "last_seen",
+        "detail",
+    )
+    return _table(language, heads, rows)
+
+
+def _queues(health: ConsoleHealth, language: str) -> Component:
+    if health.queues is None:
+        return html.P(text(language, "health.no_queues"), className="empty")
+    rows = [(q.name, _level(q.level, language), f"{q.depth:,}") for q in health.queues]
+    return _table(language, ("name", "state", "depth"), rows)
+
+
+def _processes(health: ConsoleHealth, language: str) -> Component:
+    if not health.processes:
+        return html.P(text(language, "health.no_processes"), className="empty")
+    rows = [
+        (
+            html.Strong(p.heartbeat.process),
+            str(p.heartbeat.pid),
+            _level(p.level, language),
+            age(language, p.age_s),
+            ", ".join(f"{k} {v}" for k, v in sorted(p.heartbeat.detail.items())),
+        )
+        for p in health.processes
+    ]
+    return _table(language, ("name", "pid", "state", "reported", "detail"), rows)
+
+
+def _table(language: str, heads: tuple[str, ...], rows: list[Any]) -> Component:
+    head = html.Thead(html.Tr([html.Th(text(language, f"health.{name}"), scope="col") for name in heads]))
+    body = html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows])
+    return html.Div(html.Table([head, body]), className="table")
+
+
+def _item(language: str, key: str, level: Level, value: str) -> Component:
+    return html.Span(
+        [
+            html.Span(
+                className=f"lamp lamp-{level.word}", role="img", **marks(aria_label=_level_word(level, language))
+            ),
+            html.Span(text(language, key), className="label"),
+            html.Span(value, className="value"),
+        ],
+        className=f"item level-{level.word}",
+    )
+
+
+def _level(level: Level, language: str) -> Component:
+    word = _level_word(level, language)
+    return html.Span([html.Span(className=f"lamp lamp-{level.word}"), word], className=f"item level-{level.word}")
+
+
+def _level_word(level: Level, language: str) -> str:
+    return text(language, f"health.level_{level.word}")
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return "0"
+    worst = sorted(counts.items(), key=lambda item: -item[1])[:4]
+    return f"{total:,} ({', '.join(f'{reason} {n:,}' for reason, n in worst)})"
+
+
+def _seconds(language: str, value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "–"
+    return text(language, "health.seconds", n=f"{value:+.1f}" if signed else f"{value:.1f}")

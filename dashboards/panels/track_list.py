@@ -1,0 +1,141 @@
+"""The track list: every track by name beside the canvas, so that nothing on the map needs a pointer to be reached."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import dash_ag_grid as dag
+from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash.development.base_component import Component
+from pydantic import Field
+
+from command.domain.clock import US_PER_S
+from command.domain.track import Track, TrackStatus
+from command.i18n import text
+from command.operations.console import Console
+from command.operations.people import Permission, current_language, current_person
+from dashboards.in_script import in_script
+from dashboards.marks import marks
+from dashboards.panel import PanelConfig, Place, View
+from dashboards.words import age, degrees, knots
+
+
+class TrackListConfig(PanelConfig):
+    """rows: how many tracks the list shows, the newest first; the search looks at all."""
+
+    rows: int = Field(default=300, ge=10, le=2_000)
+    refresh_ms: int = Field(default=4_000, ge=1_000, le=60_000)
+
+
+class TrackList:
+    """Rows come only while the list is open."""
+
+    Config: ClassVar[type[PanelConfig]] = TrackListConfig
+    place: ClassVar[Place] = Place.RIGHT
+
+    def __init__(self, config: TrackListConfig) -> None:
+        self._config = config
+
+    def layout(self, view: View) -> Component:
+        columns = [
+            {"field": "label", "headerName": view.t("tracks.name"), "flex": 3, "minWidth": 110},
+            {"field": "kind", "headerName": view.t("tracks.kind"), "flex": 2, "minWidth": 84},
+            {"field": "speed", "headerName": view.t("tracks.speed"), "width": 76, "type": "rightAligned"},
+            {"field": "course", "headerName": view.t("tracks.course"), "width": 72, "type": "rightAligned"},
+            {"field": "age", "headerName": view.t("tracks.age"), "width": 92},
+        ]
+        return html.Section(
+            id="list-panel",
+            className="list-panel",
+            **marks(aria_labelledby="tracks-title"),
+            children=[
+                html.Div(
+                    className="panel-head",
+                    children=[
+                        html.H2(view.t("tracks.title"), id="tracks-title"),
+                        html.Span(id="tracks-count", className="summary"),
+                        html.Button("×", type="button", title=view.t("console.close"), **marks(data_side="closed")),
+                    ],
+                ),
+                html.Label(view.t("tracks.search"), htmlFor="track-search", className="unseen"),
+                dcc.Input(
+                    id="track-search",
+                    type="search",
+                    debounce=0.25,
+                    maxLength=100,
+                    placeholder=view.t("tracks.search_hint"),
+                    autoComplete="off",
+                    value="",
+                ),
+                html.P(id="tracks-note", className="empty", hidden=True),
+                dag.AgGrid(
+                    id="track-grid",
+                    columnDefs=columns,
+                    rowData=[],
+                    getRowId="params.data.track_id",
+                    defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
+                    dashGridOptions={
+                        "theme": {
+                            "function": "themeBalham.withPart(colorSchemeDarkBlue)"
+                            ".withParams({fontSize: 13, backgroundColor: '#101e2b', headerBackgroundColor: '#16293a'})"
+                        },
+                        "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
+                        "animateRows": False,
+                        "suppressNoRowsOverlay": True,
+                        "domLayout": "normal",
+                    },
+                    className="grid",
+                ),
+                dcc.Interval(id="list-clock", interval=self._config.refresh_ms),
+            ],
+        )
+
+    def connect(self, app: Dash, console: Console) -> None:
+        @app.callback(
+            Output("track-grid", "rowData"),
+            Output("tracks-count", "children"),
+            Output("tracks-note", "children"),
+            Output("tracks-note", "hidden"),
+            Input("side", "data"),
+            Input("track-search", "value"),
+            Input("list-clock", "n_intervals"),
+        )
+        async def rows(side: str, words: str | None, _: int | None) -> tuple[Any, ...]:
+            current_person().must(Permission.WATCH)
+            if side != "list":
+                return (no_update,) * 4
+            language, now_us = current_language(), console.clock.now_us()
+            found = console.picture.find((words or "")[:100], limit=self._config.rows)
+            note = ""
+            if not found:
+                note = text(language, "tracks.none_found" if words else "tracks.none")
+            count = text(language, "tracks.count", shown=len(found), all=len(console.picture))
+            return [_row(track, language, now_us=now_us) for track in found], count, note, bool(found)
+
+        in_script(
+            app,
+            "chosen",
+            Output("map-selected", "data", allow_duplicate=True),
+            Output("map-focus", "data", allow_duplicate=True),
+            Input("track-grid", "selectedRows"),
+            State("map-selected", "data"),
+            prevent_initial_call=True,
+        )
+
+
+def _row(track: Track, language: str, *, now_us: int) -> dict[str, Any]:
+    position = track.position
+    status = TrackStatus(track.status)
+    seconds = (now_us - track.observed_at_us) / US_PER_S
+    return {
+        "track_id": str(track.track_id),
+        "label": track.label,
+        "kind": text(language, f"kind.{track.kind.name.lower()}"),
+        "speed": knots(track.speed_mps) or "–",
+        "course": degrees(track.course_deg) or "–",
+        "age": age(language, seconds)
+        if status in (TrackStatus.LIVE, TrackStatus.TENTATIVE)
+        else text(language, f"status.{status.name.lower()}"),
+        "lon": None if position is None else position.lon,
+        "lat": None if position is None else position.lat,
+    }

@@ -1,0 +1,171 @@
+"""The console's page: where the panels stand, the stores between them and the map, and the pulse that keeps it live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash.development.base_component import Component
+from fastapi import FastAPI
+
+from command.i18n import text
+from command.operations.console import Console
+from command.operations.people import Permission, current_language, current_person
+from dashboards.in_script import in_script
+from dashboards.marks import marks
+from dashboards.panel import Panel, Place, View
+from dashboards.registry import make_panels
+
+ASSETS: Final = Path(__file__).parent / "assets"
+PULSE_MS: Final = 1_000
+
+_INDEX: Final = """<!DOCTYPE html>
+<html lang="{language}">
+<head>{metas}<script src="/texts/{language}.js"></script><title>{title}</title>{favicon}{css}</head>
+<body>{app_entry}<footer>{config}{scripts}{renderer}</footer></body>
+</html>"""
+
+
+class ConsoleApp(Dash):
+    """Dash whose page says its language to the browser and to screen readers."""
+
+    def interpolate_index(self, *_: Any, **parts: Any) -> str:
+        language = current_language()
+        return _INDEX.format(language=language, **{**parts, "title": text(language, "console.name")})
+
+
+def mount_console(
+    web: FastAPI, console: Console, *, panels: Mapping[str, Mapping[str, Any]] | None = None
+) -> Sequence[str]:
+    """Add the console at / to the application; the CSP hashes of its inline scripts. panels: their configuration."""
+    app = ConsoleApp(
+        __name__,
+        server=web,  # type: ignore[arg-type]  # Dash's annotation leaves out the servers it takes
+        assets_folder=str(ASSETS),
+        serve_locally=True,
+        update_title="",
+        title="Mizugiwa",
+        suppress_callback_exceptions=True,
+        websocket_inactivity_timeout=0,
+    )
+    app.enable_dev_tools(debug=False)
+    made = make_panels(panels or {})
+    app.layout = lambda: page(made, View(console=console, person=current_person(), language=current_language()))
+    connect_pulse(app, console)
+    for panel in made:
+        panel.connect(app, console)
+    hashes: Sequence[str] = app.csp_hashes()
+    return hashes
+
+
+def page(panels: Sequence[Panel], view: View) -> Component:
+    """The whole page for one reader."""
+    view.person.must(Permission.WATCH)
+    at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place}
+    shell: Component = dmc.MantineProvider(
+        forceColorScheme="dark",
+        children=html.Div(
+            id="shell",
+            className=f"shell realm-{view.console.realm.kind.value}",
+            children=[
+                html.A(view.t("console.skip_to_alerts"), href="#alert-list", className="skip"),
+                *at[Place.TOP],
+                html.Div(at[Place.LEFT], className="left"),
+                html.Main(
+                    [
+                        html.Div(id="map", className="map", role="region", **marks(aria_label=view.t("console.map"))),
+                        html.P(view.t("console.map_missing"), className="map-missing", id="map-missing"),
+                    ],
+                    className="stage",
+                ),
+                html.Div(at[Place.RIGHT], className="right", id="side-panel"),
+                *at[Place.BOTTOM],
+                html.Div(id="announce", className="unseen", role="alert", **marks(aria_live="assertive")),
+                html.Div(id="toast", className="toast", role="status", **marks(aria_live="polite")),
+                _help(view),
+                *_stores(view),
+            ],
+        ),
+    )
+    return shell
+
+
+def _stores(view: View) -> list[Component]:
+    return [
+        dcc.Store(id="language", data=view.language),
+        dcc.Store(id="may", data={"acknowledge": view.person.may(Permission.ACKNOWLEDGE)}),
+        dcc.Store(id="map-selected"),
+        dcc.Store(id="map-focus"),
+        dcc.Store(id="map-status"),
+        dcc.Store(id="side", data="closed"),
+        dcc.Store(id="pulse"),
+        dcc.Store(id="alerts-revision"),
+        dcc.Interval(id="pulse-clock", interval=PULSE_MS),
+    ]
+
+
+def _help(view: View) -> Component:
+    keys = (
+        ("J ↓", "next"),
+        ("K ↑", "previous"),
+        ("A", "acknowledge"),
+        ("Enter", "show"),
+        ("1 2 3 4", "filter"),
+        ("/", "search"),
+        ("T", "list"),
+        ("H", "health"),
+        ("Esc", "close"),
+        ("?", "help"),
+    )
+    rows = [
+        html.Tr([html.Td([html.Kbd(k) for k in key.split()]), html.Td(view.t(f"console.key_{name}"))])
+        for key, name in keys
+    ]
+    modal: Component = dmc.Modal(
+        id="help-modal",
+        title=view.t("console.keys"),
+        children=html.Table(html.Tbody(rows), className="keys"),
+        closeButtonProps={"aria-label": view.t("console.close")},
+        size="md",
+    )
+    return modal
+
+
+def connect_pulse(app: Dash, console: Console) -> None:
+    """One small answer a second: the realm's time, the age of the data, the store's state, what must be reloaded."""
+
+    @app.callback(
+        Output("pulse", "data"),
+        Output("alerts-revision", "data"),
+        Input("pulse-clock", "n_intervals"),
+        State("alerts-revision", "data"),
+    )
+    async def beat(_: int | None, known: int | None) -> tuple[dict[str, Any], Any]:
+        current_person().must(Permission.WATCH)
+        return pulse_of(console), no_update if known == console.alerts_revision else console.alerts_revision
+
+    in_script(
+        app,
+        "pulse",
+        Output("shell", "data-pulse"),
+        Input("pulse", "data"),
+        State("may", "data"),
+    )
+    in_script(app, "selected", Output("shell", "data-selected"), Input("map-selected", "data"))
+    in_script(app, "focus", Output("shell", "data-focus"), Input("map-focus", "data"))
+    in_script(app, "mapStatus", Output("shell", "data-map"), Input("map-status", "data"))
+
+
+def pulse_of(console: Console) -> dict[str, Any]:
+    """What the page's script shows every second by itself, from one answer to the next."""
+    store, newest_us = console.health.store, console.picture.newest_us
+    return {
+        "realm_now_ms": console.clock.now_us() // 1_000,
+        "speed": getattr(console.clock, "speed", 1.0),
+        "newest_ms": None if newest_us is None else newest_us // 1_000,
+        "tracks": len(console.picture),
+        "store": {"connected": store.connected, "since_ms": store.since_us // 1_000},
+    }
