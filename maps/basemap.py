@@ -5,7 +5,7 @@ the internet. Japan and its neighbours (`COVERAGE`) keep every islet; the rest o
 that a replay from elsewhere has a shore too. The labels are the hand-written maps/data/labels.json.
 
 Layers of the vector tiles: `land` (polygons; `cut` true where the edge of the coverage cuts one, so that its outline is
-not all coast), `coast` (lines: the coast of the polygons that are cut), `label` (points: name_ja, name_en, kind, least_zoom).
+not all coast; `islet` true for the small), `coast` (lines: the coast of the polygons that are cut), `label` (points: name_ja, name_en, kind, least_zoom).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ MAX_ZOOM: Final = 10
 WORLD_MAX_ZOOM: Final = 7
 WORLD_TOLERANCE_DEG: Final = 0.008
 WORLD_LEAST_AREA_M2: Final = 3e6
+
+ISLET_M2: Final = 100_000.0
 
 _TILE_PIXELS: Final = 512
 _EQUATOR_M: Final = 40_075_016.7
@@ -108,11 +110,13 @@ def write_land(
     """One GeoJSON feature a line: every polygon to `land`, the coast of those that the coverage cuts to `coast`."""
     edge = shapely.box(*COVERAGE).exterior
     cut = shapely.dwithin(polygons, edge, GRID_DEG)
-    for polygon, is_cut, zoom in zip(polygons, cut, zooms, strict=True):
+    islet = _areas_m2(polygons) < ISLET_M2
+    for polygon, is_cut, is_islet, zoom in zip(polygons, cut, islet, zooms, strict=True):
         if zoom > max_zoom:
             continue
         zoom_range = {"minzoom": int(zoom), "maxzoom": max_zoom}
-        land.write(_line(_feature(polygon, {"cut": True} if is_cut else {}, zoom_range)))
+        marks = {name: True for name, is_so in (("cut", is_cut), ("islet", is_islet)) if is_so}
+        land.write(_line(_feature(polygon, marks, zoom_range)))
         if is_cut:
             shore = shapely.difference(polygon.boundary, edge.buffer(GRID_DEG))
             coast.write(_line(_feature(shore, {}, zoom_range)))

@@ -21,12 +21,15 @@ interface AlertJson {
   readonly cleared_at: string | null;
 }
 
+export interface AlertsJson {
+  readonly alerts: readonly AlertJson[];
+}
+
 const ORDER: readonly Severity[] = ["low", "medium", "high", "critical"];
 
 /** The alerts that are not cleared and have a place, the worst last so that it is drawn on top. */
-export function alertsToDraw(body: readonly AlertJson[] | { readonly alerts: readonly AlertJson[] }): MapAlert[] {
-  const rows = "alerts" in body ? body.alerts : body;
-  const drawn = rows.flatMap((row) =>
+export function alertsToDraw(body: AlertsJson): MapAlert[] {
+  const drawn = body.alerts.flatMap((row) =>
     row.cleared_at === null && row.position !== null
       ? [
           {

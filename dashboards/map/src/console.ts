@@ -1,8 +1,8 @@
 // The map in its element: basemap, feed, layers and people's hands brought together.
 import type { PickingInfo } from "@deck.gl/core";
 import { MapboxOverlay } from "@deck.gl/mapbox";
-import { type LngLatBoundsLike, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
-import { type MapAlert, alertsToDraw } from "./alerts.js";
+import { type GeoJSONSource, type LngLatBoundsLike, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
+import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
 import { Announcer, CursorReadout, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
@@ -22,7 +22,7 @@ import { getJson } from "./rest.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
-import { TRAIL_SPAN_MS, type TrailPoint, trailPoints, trailSegments } from "./trail.js";
+import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
 const HOME: LngLatBoundsLike = [[124.5, 25.5], [147, 46]];
 const VIEW_DEBOUNCE_MS = 150;
@@ -149,6 +149,8 @@ export class MapConsole implements FeedListener {
   asOf(ms: number | null): void {
     this.picture.asOfMs = ms;
     this.feed.asOf(ms);
+    this.trailOf = null;
+    this.loadTrail();
   }
 
   features(): RenderedFeature[] {
@@ -340,7 +342,7 @@ export class MapConsole implements FeedListener {
       const zoom = this.map.getZoom();
       const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()] as const;
       this.feed.show({ bbox: box, zoom });
-      this.map.getSource<import("maplibre-gl").GeoJSONSource>("graticule")?.setData(graticule(graticuleStep(zoom), box));
+      this.map.getSource<GeoJSONSource>("graticule")?.setData(graticule(graticuleStep(zoom), box));
       this.redraw();
     }, VIEW_DEBOUNCE_MS);
   }
@@ -400,7 +402,7 @@ export class MapConsole implements FeedListener {
   }
 
   private loadAlerts(): void {
-    getJson<Parameters<typeof alertsToDraw>[0]>("/api/alerts").then(
+    getJson<AlertsJson>("/api/alerts").then(
       (body) => {
         this.alerts = alertsToDraw(body);
         this.loadTrail();
@@ -416,14 +418,14 @@ export class MapConsole implements FeedListener {
     this.trailRequest?.abort();
     this.trailOf = trackId;
     this.trail = [];
-    const now = this.picture.nowMs;
-    if (trackId === null || now === null) return;
+    const { nowMs, realmNowMs } = this.picture;
+    if (trackId === null || nowMs === null || realmNowMs === null) return;
     const request = new AbortController();
     this.trailRequest = request;
-    const span = `from_ms=${Math.floor(now - TRAIL_SPAN_MS)}&to_ms=${Math.ceil(now)}`;
-    getJson<Parameters<typeof trailPoints>[0]>(`/api/tracks/${encodeURIComponent(trackId)}/history?${span}`, request.signal).then(
+    getJson<HistoryJson>(historyPath(trackId, nowMs, realmNowMs), request.signal).then(
       (body) => {
-        this.trail = trailPoints(body);
+        this.trail = trailPoints(body, nowMs - TRAIL_SPAN_MS, nowMs);
+        if (body.cut) this.say(text("map.trail_cut"));
         this.redraw();
       },
       (error: Error) => {

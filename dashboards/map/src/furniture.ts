@@ -1,7 +1,7 @@
 // The small things on the map: status line, cursor position, legend with layer switches, tip, spoken announcements.
 import type { IControl } from "maplibre-gl";
 import type { Connection } from "./feed.js";
-import { leaderMinutes } from "./layers.js";
+import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
@@ -71,8 +71,13 @@ export class CursorReadout implements IControl {
   }
 
   show(lon: number, lat: number, zoom: number): void {
-    put(this.box, `${position(lon, lat)}   ${text("map.leader", { n: leaderMinutes(zoom) })}`);
+    put(this.box, `${position(lon, lat)}   ${leaderWords(zoom)}`);
   }
+}
+
+function leaderWords(zoom: number): string {
+  const minutes = leaderMinutes(zoom);
+  return text("map.leader", { n: minutes, aircraft: minutes * AIRCRAFT_LEADER_SHARE });
 }
 
 /** Legend and layer switches behind one button. */

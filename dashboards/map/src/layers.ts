@@ -4,7 +4,7 @@ import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/laye
 import type { MapAlert } from "./alerts.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
-import { type Aggregate, Flag, type TrackRecord, TrackStatus } from "./protocol.js";
+import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
 import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } from "./symbols.js";
 import type { TrailSegment } from "./trail.js";
 import { destination } from "./units.js";
@@ -27,11 +27,13 @@ export type Picked =
 
 /** How many minutes a leader runs ahead: the nearer the view the fewer, so that its length stays readable. */
 export function leaderMinutes(zoom: number): number {
-  if (zoom < 8) return 30;
-  if (zoom < 10) return 12;
-  if (zoom < 12) return 6;
+  if (zoom < 9) return 12;
+  if (zoom < 11) return 6;
   return 3;
 }
+
+/** An aircraft covers in a minute what a vessel covers in ten: its leader runs for a sixth of the time. */
+export const AIRCRAFT_LEADER_SHARE = 1 / 6;
 
 /** Pixels of an atlas cell (36 units) on the screen. */
 function iconPixels(zoom: number): number {
@@ -58,7 +60,7 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     ...countLayers(scene.picture.aggregates),
     trailLayer(scene.trail),
     ...(scene.shows.leaders ? [leaderLayer(tracks, scene.zoom)] : []),
-    ringLayer(tracks, scene.zoom),
+    ringLayer(tracks, scene),
     trackLayer(tracks, scene.zoom, atlas),
     ...(scene.shows.alerts ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
@@ -101,7 +103,12 @@ function sizeFactor(track: TrackRecord): number {
 }
 
 /** A ring around what has an open alert: seen also where the alert's own mark stands elsewhere. */
-function ringLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
+function ringLayer(tracks: readonly TrackRecord[], { alerts, picture, zoom }: Scene): Layer {
+  const severities = new Map(alerts.map((alert) => [alert.trackId, alert.severity]));
+  const ringColour = (track: TrackRecord): palette.Rgb => {
+    if (track.flags & Flag.DISTRESS) return palette.DISTRESS;
+    return palette.SEVERITY[severities.get(picture.names.get(track.handle)?.trackId ?? null) ?? "high"];
+  };
   return new ScatterplotLayer<TrackRecord>({
     id: "rings",
     data: tracks.filter((t) => t.flags & (Flag.OPEN_ALERT | Flag.DISTRESS)),
@@ -113,12 +120,8 @@ function ringLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
     stroked: true,
     lineWidthUnits: "pixels",
     getLineWidth: 2,
-    updateTriggers: { getRadius: zoom },
+    updateTriggers: { getRadius: zoom, getFillColor: alerts, getLineColor: alerts },
   });
-}
-
-function ringColour(track: TrackRecord): palette.Rgb {
-  return track.flags & Flag.DISTRESS ? palette.DISTRESS : palette.SEVERITY.high;
 }
 
 function leaderLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
@@ -127,12 +130,16 @@ function leaderLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
     id: "leaders",
     data: tracks.filter((t) => t.status <= TrackStatus.LIVE && (t.speedMps ?? 0) > 0.25 && t.courseDeg !== null),
     getSourcePosition: (t) => [t.lon, t.lat],
-    getTargetPosition: (t) => destination(t.lon, t.lat, t.courseDeg ?? 0, (t.speedMps ?? 0) * 60 * minutes),
+    getTargetPosition: (t) => destination(t.lon, t.lat, t.courseDeg ?? 0, (t.speedMps ?? 0) * 60 * minutes * leaderShare(t)),
     getColor: (t) => [...colourOf(t.kind, isOurs(t)), 190],
     widthUnits: "pixels",
     getWidth: 1.4,
     updateTriggers: { getTargetPosition: minutes },
   });
+}
+
+function leaderShare(track: TrackRecord): number {
+  return track.kind === SubjectKind.AIRCRAFT ? AIRCRAFT_LEADER_SHARE : 1;
 }
 
 function trailLayer(trail: readonly TrailSegment[]): Layer {

@@ -6,7 +6,7 @@ import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { TrackStatus } from "./protocol.js";
 import { FONT } from "./style.js";
-import { isOurs } from "./symbols.js";
+import { colourOf, isOurs } from "./symbols.js";
 import { type Language, age, text } from "./texts.js";
 
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
@@ -17,13 +17,18 @@ const FACILITY_TEXT = "#8fe0c0";
 
 export const AREA_LAYERS = ["area-fill", "fence-line", "interest-line", "area-name"] as const;
 export const FACILITY_LAYERS = ["facility"] as const;
-export const TRACK_LABEL_LAYERS = ["track-label"] as const;
+export const TRACK_LABEL_LAYERS = ["track-label", "track-label-first"] as const;
 
 /** Tracks with a name on the map at once: MapLibre drops what does not fit, and this bounds its work each second. */
 const MOST_LABELS = 400;
-/** Least importance (layers.ts) of a track that is named at a zoom: first what matters, then every one. */
+/** Symbols that texts keep off; in a denser view texts may run under the least important ones. */
+const MOST_PLACES = 2_000;
+/** From this zoom every track may be named; below it those of at least LABEL_IMPORTANT (layers.ts). */
 const LABEL_EVERY_TRACK_ZOOM = 8;
 const LABEL_IMPORTANT = 10;
+/** An open alert or distress: named whatever else is there. */
+const LABEL_ALWAYS = 40;
+const SELECTED_RANK = 1_000;
 
 export function addPlaces(map: MapLibre, language: Language): void {
   for (const kind of ["customs", "port", "airport"] as const) map.addImage(`facility-${kind}`, facilityIcon(kind), { pixelRatio: 2 });
@@ -35,7 +40,7 @@ export function addPlaces(map: MapLibre, language: Language): void {
     id: "area-fill",
     type: "fill",
     source: "areas",
-    paint: { "fill-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST], "fill-opacity": 0.06 },
+    paint: { "fill-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST], "fill-opacity": 0.045 },
   });
   map.addLayer({
     id: "fence-line",
@@ -96,27 +101,41 @@ export function addPlaces(map: MapLibre, language: Language): void {
     },
     paint: { "text-color": FACILITY_TEXT, "text-halo-color": palette.HALO, "text-halo-width": 1.3 },
   });
+  const nothing = { width: 1, height: 1, data: new Uint8Array(4) };
+  map.addImage("track-place", nothing, { stretchX: [[0, 1]], stretchY: [[0, 1]] });
+  for (const first of [false, true]) {
+    map.addLayer({
+      id: first ? "track-label-first" : "track-label",
+      type: "symbol",
+      source: "track-labels",
+      filter: [first ? "<=" : ">", ["get", "order"], -LABEL_ALWAYS],
+      layout: {
+        "text-field": ["get", "label"],
+        "text-font": FONT,
+        "text-size": first ? 13 : 12,
+        "text-variable-anchor": ["left", "right", "top-left", "bottom-left", "top", "bottom"],
+        "text-radial-offset": 1.25,
+        "text-justify": "auto",
+        "text-max-width": 16,
+        "text-line-height": 1.1,
+        "text-padding": 3,
+        "text-overlap": first ? "always" : "never",
+        "symbol-sort-key": ["get", "order"],
+      },
+      paint: {
+        "text-color": ["get", "colour"],
+        "text-halo-color": palette.HALO,
+        "text-halo-width": first ? 2 : 1.5,
+      },
+    });
+  }
+  // The symbols themselves are deck.gl's. An empty picture where each one stands, placed before any text because its
+  // layer is the topmost, keeps the texts of the map off them.
   map.addLayer({
-    id: "track-label",
+    id: "track-place",
     type: "symbol",
     source: "track-labels",
-    layout: {
-      "text-field": ["get", "label"],
-      "text-font": FONT,
-      "text-size": 12,
-      "text-variable-anchor": ["left", "right", "top-left", "bottom-left", "top", "bottom"],
-      "text-radial-offset": 1.25,
-      "text-justify": "auto",
-      "text-max-width": 16,
-      "text-line-height": 1.1,
-      "text-padding": 3,
-      "symbol-sort-key": ["get", "order"],
-    },
-    paint: {
-      "text-color": ["get", "colour"],
-      "text-halo-color": palette.HALO,
-      "text-halo-width": 1.5,
-    },
+    layout: { "icon-image": "track-place", "icon-size": 16, "icon-overlap": "always", "icon-padding": 0 },
   });
 }
 
@@ -128,7 +147,7 @@ export function nameLanguage(map: MapLibre, layers: readonly string[], language:
   for (const layer of layers) map.setLayoutProperty(layer, "text-field", ["get", `name_${language}`]);
 }
 
-/** Name the tracks that matter most, with the age of what is not live. */
+/** Name the tracks that matter most, with the age of what is not live. Low zooms keep texts off these only. */
 export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, selectedTrackId: string | null): void {
   const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : LABEL_IMPORTANT;
   const bounds = map.getBounds();
@@ -136,17 +155,17 @@ export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, se
     .flatMap((track) => {
       const name = picture.names.get(track.handle);
       if (name === undefined || !bounds.contains([track.lon, track.lat])) return [];
-      const rank = name.trackId === selectedTrackId ? 1_000 : importance(track);
+      const rank = name.trackId === selectedTrackId ? SELECTED_RANK : importance(track);
       return rank >= least ? [{ track, name, rank }] : [];
     })
     .sort((a, b) => b.rank - a.rank || a.track.handle - b.track.handle)
-    .slice(0, MOST_LABELS);
+    .slice(0, MOST_PLACES);
   map.getSource<GeoJSONSource>("track-labels")?.setData({
     type: "FeatureCollection",
-    features: ranked.map(({ track, name, rank }) => {
+    features: ranked.map(({ track, name, rank }, i) => {
       const stale = track.status >= TrackStatus.STALE;
-      const label = stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
-      const colour = rank >= 1_000 ? palette.WHITE : isOurs(track) ? palette.ASSET : rank >= 20 ? palette.DARK_CONTACT : palette.VESSEL;
+      const label = i >= MOST_LABELS ? "" : stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
+      const colour = rank >= LABEL_ALWAYS ? palette.WHITE : colourOf(track.kind, isOurs(track));
       return {
         type: "Feature",
         properties: { label, order: -rank, colour: palette.css(colour, stale ? 0.72 : 1) },

@@ -44,6 +44,7 @@ interface LabelLook {
 export function mapStyle(tilesUrl: string, language: Language): StyleSpecification {
   const coastGlow = { "line-color": palette.SEA_GLOW, "line-blur": 9, "line-opacity": 0.55 };
   const notCut: ["!", ["has", string]] = ["!", ["has", "cut"]];
+  const glows = ["all", notCut, ["!", ["has", "islet"]]] as ["all", ...(typeof notCut)[]];
   const edge = {
     "line-color": palette.LAND_EDGE,
     "line-width": ["interpolate", ["linear"], ["zoom"], 4, 0.4, 8, 0.7, 12, 1.2] as ["interpolate", ["linear"], ["zoom"], ...number[]],
@@ -62,7 +63,7 @@ export function mapStyle(tilesUrl: string, language: Language): StyleSpecificati
         source: "graticule",
         paint: { "line-color": palette.GRATICULE, "line-width": 0.7 },
       },
-      { id: "glow", type: "line", source: "basemap", "source-layer": "land", filter: notCut, minzoom: 4, paint: { ...coastGlow, "line-width": 14 } },
+      { id: "glow", type: "line", source: "basemap", "source-layer": "land", filter: glows, minzoom: 4, paint: { ...coastGlow, "line-width": 14 } },
       { id: "glow-cut", type: "line", source: "basemap", "source-layer": "coast", minzoom: 4, paint: { ...coastGlow, "line-width": 14 } },
       { id: "land", type: "fill", source: "basemap", "source-layer": "land", paint: { "fill-color": palette.LAND, "fill-antialias": false } },
       { id: "edge", type: "line", source: "basemap", "source-layer": "land", filter: notCut, paint: edge },

@@ -187,7 +187,16 @@ function drawStrike(context: CanvasRenderingContext2D): void {
 function drawType(context: CanvasRenderingContext2D, sidc: string, status: number): void {
   const symbol = new ms.Symbol(sidc, {
     size: 44,
-    colorMode: "Light",
+    // Its shapes tell friend from neutral from unknown; the colours are those of the plain symbols.
+    civilianColor: false,
+    colorMode: {
+      Civilian: palette.css(palette.VESSEL),
+      Friend: palette.css(palette.ASSET),
+      Hostile: palette.css(palette.DISTRESS),
+      Neutral: palette.css(palette.VESSEL),
+      Suspect: palette.css(palette.DARK_CONTACT),
+      Unknown: palette.css(palette.DARK_CONTACT),
+    },
     fill: status === TrackStatus.LIVE,
     monoColor: status === TrackStatus.LIVE ? "" : palette.css(palette.WHITE, 0.85),
     outlineColor: palette.css(palette.INK),

@@ -15,17 +15,34 @@ export interface TrailSegment {
   readonly freshness: number;
 }
 
-export const TRAIL_SPAN_MS = 6 * 3_600_000;
+const HOUR_MS = 3_600_000;
+export const TRAIL_SPAN_MS = 6 * HOUR_MS;
+/** The limits of the history resource. */
+const MOST_HOURS = 168;
+const MOST_POINTS = 5_000;
 const GAP_MS = 15 * 60_000;
 
-interface HistoryJson {
-  readonly points: readonly { readonly observed_at_ms: number; readonly lon: number; readonly lat: number }[];
+/** Columns, oldest first; lon and lat null where a state has no position. `cut`: there was more than the limit. */
+export interface HistoryJson {
+  readonly observed_at_ms: readonly number[];
+  readonly lon: readonly (number | null)[];
+  readonly lat: readonly (number | null)[];
+  readonly cut: boolean;
 }
 
-export function trailPoints(body: HistoryJson): TrailPoint[] {
-  return body.points
-    .filter((p) => Number.isFinite(p.lon) && Number.isFinite(p.lat))
-    .map((p) => ({ atMs: p.observed_at_ms, lon: p.lon, lat: p.lat }));
+/** The places between `fromMs` and `toMs`. */
+export function trailPoints(body: HistoryJson, fromMs: number, toMs: number): TrailPoint[] {
+  return body.observed_at_ms.flatMap((atMs, i) => {
+    const lon = body.lon[i];
+    const lat = body.lat[i];
+    return atMs >= fromMs && atMs <= toMs && typeof lon === "number" && typeof lat === "number" ? [{ atMs, lon, lat }] : [];
+  });
+}
+
+/** Where to read the history that reaches back over the trail's span before `shownMs`, at `realmNowMs`. */
+export function historyPath(trackId: string, shownMs: number, realmNowMs: number): string {
+  const hours = Math.min(MOST_HOURS, Math.max(0, realmNowMs - shownMs) / HOUR_MS + TRAIL_SPAN_MS / HOUR_MS);
+  return `/api/tracks/${encodeURIComponent(trackId)}/history?hours=${hours.toFixed(3)}&limit=${MOST_POINTS}`;
 }
 
 export function trailSegments(points: readonly TrailPoint[], nowMs: number): TrailSegment[] {

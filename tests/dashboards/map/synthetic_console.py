@@ -257,13 +257,13 @@ def synthetic_console(movers: list[Mover]) -> FastAPI:
         )
 
     @app.get("/api/alerts")
-    def alerts() -> list[dict[str, Any]]:
+    def alerts() -> dict[str, Any]:
         rows = [
             ("critical", "AIS-SART 970110220", 6, False), ("high", "未識別 K-031", 5, False),
             ("medium", "HAKUREI STAR", 10, False), ("low", "JA72CG", 7, True),
         ]  # fmt: skip
         by_id = {m.track_id: m for m in movers}
-        return [
+        drawn = [
             {
                 "alert_id": str(uuid.UUID(int=1_000 + n)), "track_id": str(uuid.UUID(int=n)), "severity": severity,
                 "position": {"lon": by_id[str(uuid.UUID(int=n))].start.lon, "lat": by_id[str(uuid.UUID(int=n))].start.lat},
@@ -272,13 +272,19 @@ def synthetic_console(movers: list[Mover]) -> FastAPI:
             for severity, label, n, done in rows
             if str(uuid.UUID(int=n)) in by_id
         ]  # fmt: skip
+        return {"alerts": drawn}
 
     @app.get("/api/tracks/{track_id}/history")
     def history(track_id: str) -> dict[str, Any]:
         mover = next(m for m in movers if m.track_id == track_id)
         ages = [s for s in range(7_200, 0, -60) if not 3_000 < s < 4_800]
         points = [(s, mover.at(-float(s))) for s in ages]
-        return {"points": [{"observed_at_ms": START_MS - s * 1_000, "lon": p.lon, "lat": p.lat} for s, p in points]}
+        return {
+            "observed_at_ms": [START_MS - s * 1_000 for s, _ in points],
+            "lon": [p.lon for _, p in points],
+            "lat": [p.lat for _, p in points],
+            "cut": False,
+        }
 
     @app.websocket("/ws/tracks")
     async def tracks(socket: WebSocket) -> None:
