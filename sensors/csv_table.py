@@ -53,7 +53,7 @@ class TimeColumn(_Part):
     def _known(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except (OSError, ValueError) as exc:
+        except (KeyError, OSError, ValueError) as exc:
             raise ValueError(f"{zone!r} is no time zone; write for example Asia/Tokyo or UTC") from exc
         return zone
 
