@@ -67,7 +67,16 @@ def rfc3339(us: int) -> str:
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def alert_body(alert: Alert, *, event: AlertEventKind, area_name: AreaName | None) -> dict[str, Any]:
+def event_of(alert: Alert) -> AlertEventKind:
+    """What made this revision, as the alert was at it. The first one opens it to its readers, whatever it was."""
+    if alert.acknowledged_at_us is not None and alert.acknowledged_at_us == alert.recorded_at_us:
+        return AlertEventKind.ACKNOWLEDGED
+    if alert.cleared_at_us is not None:
+        return AlertEventKind.CLEARED
+    return AlertEventKind.OPENED if alert.revision == 1 else AlertEventKind.REVISED
+
+
+def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
     """The body of one revision of an alert. `area_name` None with an area that has gone: its slug stands for it."""
     name = area_name or (AreaName(ja=alert.area, en=alert.area) if alert.area else None)
     return {
@@ -77,7 +86,7 @@ def alert_body(alert: Alert, *, event: AlertEventKind, area_name: AreaName | Non
         "status": _status(Realm.parse(alert.realm)),
         "alert_id": str(alert.alert_id),
         "revision": alert.revision,
-        "event": event.value,
+        "event": event_of(alert).value,
         "rule": alert.rule,
         "severity": alert.severity.word,
         "subject": alert.subject,

@@ -1,4 +1,4 @@
-"""What becomes of an alert's event on its way to people: one list of stages, from top to bottom."""
+"""What becomes of an alert's revision on its way to people: one list of stages, from top to bottom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, ClassVar, Final, Protocol
 
 from alerts.message import AreaName
-from command.domain.alert import Alert, AlertEventKind, Severity
+from command.domain.alert import Alert, Severity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,9 @@ class PlannedDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """One event of one alert and what the stages found out about it."""
+    """One revision of one alert and what the stages found out about it."""
 
     alert: Alert
-    event: AlertEventKind
     area_name: AreaName | None = None
     deliveries: tuple[PlannedDelivery, ...] = ()
 
@@ -73,7 +72,8 @@ def route(notices: Sequence[Notice], around: Surroundings) -> Sequence[Notice]:
 STAGES: Final[tuple[Stage, ...]] = (name_areas, worst_first, route)
 
 
-def plan_deliveries(notices: Sequence[Notice], around: Surroundings) -> list[PlannedDelivery]:
-    """What is to be delivered for `notices`, most urgent first."""
+def plan_deliveries(alerts: Sequence[Alert], around: Surroundings) -> list[PlannedDelivery]:
+    """What is to be delivered for these revisions, most urgent first."""
+    notices: Sequence[Notice] = [Notice(alert=alert) for alert in alerts]
     passed = reduce(lambda flow, stage: stage(flow, around), STAGES, notices)
     return [delivery for notice in passed for delivery in notice.deliveries]

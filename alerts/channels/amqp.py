@@ -31,7 +31,7 @@ class AmqpChannel:
         body: Mapping[str, Any] = {}
         problem: str | None = None
         try:
-            body = alert_body(alert, event=notice.event, area_name=notice.area_name)
+            body = alert_body(alert, area_name=notice.area_name)
             check_body(body, kind=ALERT)
         except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
             problem = f"{type(exc).__name__}: {exc}"

@@ -102,9 +102,8 @@ class BatchPublisher:
         """Messages sent again because the connection was lost before their confirm."""
         return self._window.resent
 
-    def close(self, *, drain_s: float = 0.0) -> int:
-        """Close after waiting up to `drain_s` for confirms; how many messages were given up unconfirmed."""
-        self._window.drain(drain_s)
+    def close(self) -> int:
+        """Close; how many messages were given up unconfirmed (`drain` before where they may take a while)."""
         self._window.close()
         return self._window.in_flight
 
@@ -214,6 +213,10 @@ class AlertPublisher:
     def in_flight(self) -> int:
         return self._window.in_flight
 
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until the broker answered every message; False where it has not within `timeout_s`."""
+        return self._window.drain(timeout_s)
+
     @property
     def refused(self) -> int:
         return self._window.nacked
@@ -222,11 +225,8 @@ class AlertPublisher:
     def resent(self) -> int:
         return self._window.resent
 
-    def close(self, *, drain_s: float = 0.0) -> int:
-        """Close after waiting up to `drain_s` for confirms; how many messages were given up unconfirmed."""
-        self._window.drain(drain_s)
+    def close(self) -> None:
         self._window.close()
-        return self._window.in_flight
 
     def _settled(self, message: Outgoing, taken: bool, routed: bool) -> bool:
         kind = OutcomeKind.CONFIRMED if taken else OutcomeKind.REFUSED

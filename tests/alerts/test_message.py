@@ -21,11 +21,12 @@ from alerts.message import (
     alert_body,
     decode,
     encode,
+    event_of,
     heartbeat_body,
     rfc3339,
     schema,
 )
-from command.domain.alert import Alert, AlertEventKind, Severity
+from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
 
@@ -56,11 +57,13 @@ def an_alert(**changes: Any) -> Alert:
 
 def test_an_alert_reads_as_published() -> None:
     # given
-    alert = an_alert(area="tsushima-east", acknowledged_at_us=NIGHT_US, acknowledged_by="sato", comment="巡視艇に連絡")
+    alert = an_alert(
+        revision=2, area="tsushima-east", acknowledged_at_us=NIGHT_US, acknowledged_by="sato", comment="巡視艇に連絡"
+    )
     # when
     body = json.loads(
         encode(
-            alert_body(alert, event=AlertEventKind.OPENED, area_name=AreaName(ja="対馬東", en="Tsushima east")),
+            alert_body(alert, area_name=AreaName(ja="対馬東", en="Tsushima east")),
             kind=ALERT,
         )
     )
@@ -72,8 +75,8 @@ def test_an_alert_reads_as_published() -> None:
         "realm": "live",
         "status": "actual",
         "alert_id": "8d9a2b0c-3a51-5e0f-9a3d-51f2f7a0c001",
-        "revision": 1,
-        "event": "opened",
+        "revision": 2,
+        "event": "revised",
         "rule": "distress",
         "severity": "critical",
         "subject": "mmsi:970012345",
@@ -91,6 +94,24 @@ def test_an_alert_reads_as_published() -> None:
     assert set(because) == {"ja", "en"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "event"),
+    [
+        ({"revision": 1}, "opened"),
+        ({"revision": 2}, "revised"),
+        ({"revision": 3, "cleared_at_us": NIGHT_US}, "cleared"),
+        ({"revision": 2, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US}, "acknowledged"),
+        ({"revision": 3, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US + 1}, "revised"),
+        (
+            {"revision": 3, "cleared_at_us": 1, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US},
+            "acknowledged",
+        ),
+    ],
+)
+def test_the_event_is_what_made_the_revision(changes: dict[str, Any], event: str) -> None:
+    assert event_of(an_alert(**changes)) == event
+
+
 def test_times_are_rfc_3339_in_utc_to_the_microsecond() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"
     assert rfc3339(1_795_390_865_123_456) == "2026-11-22T23:41:05.123456Z"
@@ -98,12 +119,12 @@ def test_times_are_rfc_3339_in_utc_to_the_microsecond() -> None:
 
 @pytest.mark.parametrize(("realm", "status"), [("live", "actual"), ("drill-x", "exercise"), ("replay-x", "exercise")])
 def test_only_the_live_realm_is_actual(realm: str, status: str) -> None:
-    body = alert_body(an_alert(realm=realm), event=AlertEventKind.OPENED, area_name=None)
+    body = alert_body(an_alert(realm=realm), area_name=None)
     assert body["status"] == status
 
 
 def test_an_area_that_has_gone_is_named_by_its_slug() -> None:
-    body = alert_body(an_alert(area="old-fence"), event=AlertEventKind.OPENED, area_name=None)
+    body = alert_body(an_alert(area="old-fence"), area_name=None)
     assert body["area"] == {"slug": "old-fence", "name": {"ja": "old-fence", "en": "old-fence"}}
 
 
@@ -127,12 +148,9 @@ def test_an_area_that_has_gone_is_named_by_its_slug() -> None:
             st.none() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")),
         ),
     ),
-    st.sampled_from(AlertEventKind),
 )
-def test_whatever_an_alert_holds_its_message_meets_the_schema_and_comes_back_the_same(
-    alert: Alert, event: AlertEventKind
-) -> None:
-    body = alert_body(alert, event=event, area_name=None)
+def test_whatever_an_alert_holds_its_message_meets_the_schema_and_comes_back_the_same(alert: Alert) -> None:
+    body = alert_body(alert, area_name=None)
     assert decode(encode(body, kind=ALERT), kind=ALERT) == body
 
 
@@ -164,7 +182,7 @@ def test_a_heartbeat_in_every_state_meets_its_schema(state: DispatchState) -> No
     ],
 )
 def test_a_body_that_breaks_the_schema_is_refused_with_the_place(change: dict[str, Any], says: str) -> None:
-    body = alert_body(an_alert(), event=AlertEventKind.OPENED, area_name=None) | change
+    body = alert_body(an_alert(), area_name=None) | change
     with pytest.raises(InvalidMessage, match=says):
         encode(body, kind=ALERT)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from alerts.channels.amqp import AmqpChannel
 from alerts.message import AreaName
-from alerts.pipeline import Notice, Surroundings, plan_deliveries
-from command.domain.alert import Alert, AlertEventKind, Severity
+from alerts.pipeline import Surroundings, plan_deliveries
+from command.domain.alert import Alert, Severity
 from command.domain.ids import delivery_id
 
 
@@ -43,11 +43,11 @@ def surroundings(published: list[str] | None = None) -> Surroundings:
     )
 
 
-def test_a_notice_is_delivered_once_with_its_key_its_identity_and_its_areas_name() -> None:
+def test_a_revision_is_delivered_once_with_its_key_its_identity_and_its_areas_name() -> None:
     # given
     alert = an_alert(area="tsushima-east")
     # when
-    (planned,) = plan_deliveries([Notice(alert=alert, event=AlertEventKind.REVISED)], surroundings())
+    (planned,) = plan_deliveries([alert], surroundings())
     # then
     assert planned.problem is None
     assert planned.delivery_id == delivery_id(alert.alert_id, 2, "amqp")
@@ -57,25 +57,25 @@ def test_a_notice_is_delivered_once_with_its_key_its_identity_and_its_areas_name
 
 
 def test_an_alert_about_no_area_has_none_in_its_key() -> None:
-    (planned,) = plan_deliveries([Notice(alert=an_alert(), event=AlertEventKind.OPENED)], surroundings())
+    (planned,) = plan_deliveries([an_alert()], surroundings())
     assert planned.routing_key == "alert.high.none.geofence_entry"
 
 
 def test_the_worst_goes_first_and_equals_stay_in_order() -> None:
     severities = [Severity.LOW, Severity.HIGH, Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM]
-    notices = [Notice(alert=an_alert(s), event=AlertEventKind.OPENED) for s in severities]
+    notices = [an_alert(s) for s in severities]
     planned = plan_deliveries(notices, surroundings())
-    assert [p.alert_id for p in planned] == [notices[i].alert.alert_id for i in (2, 1, 3, 4, 0)]
+    assert [p.alert_id for p in planned] == [notices[i].alert_id for i in (2, 1, 3, 4, 0)]
 
 
 def test_an_alert_that_breaks_the_schema_becomes_a_delivery_with_its_problem_and_stops_no_other() -> None:
     # given one alert whose rule has a name that the schema does not allow
-    bad = Notice(alert=replace(an_alert(), rule="No Such Rule"), event=AlertEventKind.OPENED)
-    good = Notice(alert=an_alert(), event=AlertEventKind.OPENED)
+    bad = replace(an_alert(), rule="No Such Rule")
+    good = an_alert()
     # when
     planned = {p.alert_id: p for p in plan_deliveries([bad, good], surroundings())}
     # then
-    assert planned[good.alert.alert_id].problem is None
-    problem = planned[bad.alert.alert_id].problem
+    assert planned[good.alert_id].problem is None
+    problem = planned[bad.alert_id].problem
     assert problem is not None
     assert "rule" in problem

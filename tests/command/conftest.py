@@ -1,14 +1,18 @@
-"""A line to the broker that a test can cut, mend and make one-way."""
+"""A realm at the broker, and a line to it that a test can cut, mend and make one-way."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+
+from command.domain.realm import Realm
+from command.services import Endpoints, delete_vhost, ensure_vhost
 
 
 class Line:
@@ -103,3 +107,12 @@ def line(amqp_url: str) -> Iterator[Line]:
     proxy = Line(amqp_url)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def realm(endpoints: Endpoints) -> Iterator[Realm]:
+    """A drill's realm with a fresh vhost, deleted afterwards."""
+    realm = Realm.parse(f"drill-{uuid.uuid4().hex[:12]}")
+    ensure_vhost(endpoints, realm.vhost)
+    yield realm
+    delete_vhost(endpoints, realm.vhost)

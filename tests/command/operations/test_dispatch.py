@@ -1,0 +1,365 @@
+"""Dispatch between a real PostGIS and a real RabbitMQ, with each of them breaking."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pika
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from alerts.message import ALERT, HEARTBEAT, decode
+from command.bus import (
+    UNROUTABLE,
+    Binding,
+    Consumer,
+    Message,
+    Team,
+    alert_topology,
+    declare_topology,
+    heartbeat_queue,
+    observation_topology,
+    team_queue,
+)
+from command.bus.broker import connection_parameters
+from command.domain.alert import Alert, Finding, FindingKind, Severity
+from command.domain.clock import SystemClock
+from command.domain.geo import Position
+from command.domain.ids import delivery_id
+from command.domain.realm import Realm
+from command.operations import dispatch
+from command.store.alerts import acknowledge_alert, record_findings
+from command.store.deliveries import Delivery, DeliveryState, pending_deliveries
+from command.store.engine import make_engine, realm_session
+from command.store.health import list_heartbeats
+from command.store.migrations import ensure_realm, migrate
+
+DUTY = Team(name="duty")
+
+
+@dataclass(frozen=True)
+class Ops:
+    """A realm with its tables and its vhost."""
+
+    engine: Engine
+    database_url: str
+    amqp_url: str
+    realm: Realm
+
+    def record(self, *findings: Finding) -> list[Alert]:
+        with realm_session(self.engine, self.realm) as session:
+            return record_findings(session, self.realm, findings, labels={}, now_us=SystemClock().now_us())
+
+    def unconfirmed(self) -> list[Delivery]:
+        with realm_session(self.engine, self.realm) as session:
+            return pending_deliveries(session, 1_000)
+
+    def detail(self) -> dict[str, Any]:
+        with realm_session(self.engine, self.realm) as session:
+            return next((dict(h.detail) for h in list_heartbeats(session) if h.process == dispatch.PROCESS), {})
+
+    @contextmanager
+    def dispatching(self, *, teams: Sequence[Team] = (DUTY,), amqp_url: str | None = None) -> Iterator[None]:
+        """dispatch.run in a thread; what it raises fails the test."""
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(
+                dispatch.run,
+                engine=self.engine,
+                database_url=self.database_url,
+                amqp_url=amqp_url or self.amqp_url,
+                realm=self.realm,
+                teams=teams,
+                clock=SystemClock(),
+                stop=stop,
+            )
+            try:
+                yield
+            finally:
+                stop.set()
+                running.result(30)
+
+    @contextmanager
+    def consumer(self, *queues: str) -> Iterator[Consumer]:
+        """A consumer of these queues, else of every queue of the team on duty."""
+        declare_topology(self.amqp_url, self.realm.vhost, dispatch.dispatch_topology([DUTY]))
+        wanted = queues or [team_queue("duty", s) for s in sorted(Severity, reverse=True)]
+        with Consumer(self.amqp_url, self.realm.vhost, wanted, prefetch=100, name="test") as consumer:
+            yield consumer
+
+
+@pytest.fixture
+def ops(database_url: str, amqp_url: str, realm: Realm) -> Iterator[Ops]:
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, realm, clock=None)
+    yield Ops(engine, database_url, amqp_url, realm)
+    engine.dispose()
+
+
+def finding(severity: Severity = Severity.HIGH, *, subject: str = "mmsi:431002123", **changes: Any) -> Finding:
+    now_us = SystemClock().now_us()
+    facts: dict[str, Any] = {
+        "kind": FindingKind.OPENED,
+        "rule": "geofence_entry",
+        "severity": severity,
+        "subject": subject,
+        "area": None,
+        "episode_start_us": now_us,
+        "observed_at_us": now_us,
+        "position": Position(lon=129.44, lat=34.68),
+        "because": "because.geofence_entry",
+    }
+    return Finding(**(facts | changes))
+
+
+def take(consumer: Consumer, *, within_s: float = 15.0) -> tuple[dict[str, Any], Message]:
+    message = consumer.get(within_s)
+    assert message is not None, "no message came"
+    message.ack()
+    return decode(message.body, kind=ALERT), message
+
+
+def test_an_alert_reaches_its_team_with_its_key_its_identity_and_a_body_of_the_schema(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    with ops.consumer() as consumer, ops.dispatching():
+        # when
+        (alert,) = ops.record(finding())
+        # then
+        body, message = take(consumer)
+        assert message.routing_key == "alert.high.none.geofence_entry"
+        assert message.message_id == str(delivery_id(alert.alert_id, 1, "amqp"))
+        assert message.kind == "alert"
+        assert body["alert_id"] == str(alert.alert_id)
+        assert (body["event"], body["status"]) == ("opened", "exercise")
+        eventually(lambda: ops.unconfirmed() == [])
+
+
+def test_every_revision_goes_out_with_what_made_it(ops: Ops) -> None:
+    with ops.consumer() as consumer, ops.dispatching():
+        opened = finding(Severity.MEDIUM)
+        (alert,) = ops.record(opened)
+        revised = finding(Severity.HIGH, kind=FindingKind.REVISED, episode_start_us=opened.episode_start_us)
+        ops.record(revised)
+        with realm_session(ops.engine, ops.realm) as session:
+            acknowledge_alert(session, alert.alert_id, by="sato", comment="了解", now_us=SystemClock().now_us())
+        ops.record(finding(kind=FindingKind.CLEARED, episode_start_us=opened.episode_start_us))
+        # then
+        bodies = sorted((take(consumer)[0] for _ in range(4)), key=lambda body: int(body["revision"]))
+        assert [body["event"] for body in bodies] == ["opened", "revised", "acknowledged", "cleared"]
+        assert {body["alert_id"] for body in bodies} == {str(alert.alert_id)}
+
+
+def test_what_waited_while_dispatch_was_away_goes_out_critical_first(ops: Ops) -> None:
+    # given alerts that were raised while no dispatch ran
+    order = [Severity.LOW, Severity.MEDIUM, Severity.CRITICAL, Severity.HIGH, Severity.CRITICAL]
+    ops.record(*(finding(s, subject=f"mmsi:43100200{i}") for i, s in enumerate(order)))
+    # given one queue that shows the order of publishing
+    declare_topology(ops.amqp_url, ops.realm.vhost, dispatch.dispatch_topology([DUTY]))
+    connection = pika.BlockingConnection(connection_parameters(ops.amqp_url, ops.realm.vhost, name="test"))
+    channel = connection.channel()
+    channel.queue_declare("in-order", durable=True)
+    channel.queue_bind("in-order", "alerts", "#")
+    connection.close()
+    # when
+    with (
+        ops.consumer("in-order") as consumer,
+        ops.dispatching(),
+    ):
+        # then
+        words = [take(consumer)[0]["severity"] for _ in order]
+    assert words == ["critical", "critical", "high", "medium", "low"]
+
+
+def test_deliveries_wait_for_a_broker_that_is_away_and_none_is_lost(
+    ops: Ops, line: Any, eventually: Callable[..., None]
+) -> None:
+    with ops.consumer() as consumer, ops.dispatching(amqp_url=line.url):
+        ops.record(finding(subject="mmsi:1"))
+        take(consumer)
+        # when the line is cut and alerts are raised
+        line.cut()
+        alerts = ops.record(*(finding(subject=f"mmsi:2{i}") for i in range(20)))
+        # then they wait, and health tells of it
+        eventually(lambda: ops.detail().get("waiting") == 20)
+        detail = ops.detail()
+        assert detail["broker"]["connected"] is False
+        assert "cannot be reached" in detail["broker"]["trouble"]
+        # and go out when it is back
+        line.mend()
+        assert {take(consumer, within_s=20)[0]["alert_id"] for _ in alerts} == {str(a.alert_id) for a in alerts}
+        eventually(lambda: ops.unconfirmed() == [])
+
+
+def test_a_database_that_goes_away_is_waited_for_and_the_teams_are_told(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(ops.database_url)["dbname"]
+    admin_url = psycopg.conninfo.make_conninfo(ops.database_url, dbname="postgres")
+
+    def allow(connections: bool) -> None:
+        with psycopg.connect(admin_url, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {str(connections).lower()}".encode())
+            if not connections:
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    with (
+        ops.consumer() as consumer,
+        ops.consumer(heartbeat_queue("duty")) as beats,
+        ops.dispatching(),
+    ):
+
+        def states() -> str:
+            message = beats.get(5)
+            if message is None:
+                return ""
+            message.ack()
+            return str(decode(message.body, kind=HEARTBEAT)["state"])
+
+        eventually(lambda: states() == "running")
+        # when
+        allow(False)
+        try:
+            eventually(lambda: states() == "store_away")
+        finally:
+            allow(True)
+        # then
+        eventually(lambda: states() == "running")
+        (alert,) = ops.record(finding())
+        assert take(consumer)[0]["alert_id"] == str(alert.alert_id)
+
+
+CHILD = """
+import sys, threading
+from command.bus import Team
+from command.domain.clock import SystemClock
+from command.domain.realm import Realm
+from command.operations.dispatch import run
+from command.store.engine import make_engine
+database_url, amqp_url, realm = sys.argv[1:]
+run(engine=make_engine(database_url), database_url=database_url, amqp_url=amqp_url, realm=Realm.parse(realm),
+    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event())
+"""
+
+
+def test_killed_between_publishing_and_marking_it_sends_again_under_the_same_identity(
+    ops: Ops, line: Any, repository: Path, eventually: Callable[..., None]
+) -> None:
+    with ops.consumer() as consumer:
+        # given a dispatch that hears nothing of the broker once it is connected
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, ops.database_url, line.url, ops.realm.name], cwd=repository
+        )
+        try:
+            eventually(lambda: ops.detail().get("broker", {}).get("connected"), within_s=30)
+            line.hold_answers()
+            (alert,) = ops.record(finding())
+            # when it has published, and is killed before it can mark that
+            _, first = take(consumer)
+        finally:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait(10)
+        assert [d.state for d in ops.unconfirmed()] == [DeliveryState.PENDING]
+        # then the next one sends the same
+        with ops.dispatching():
+            body, second = take(consumer)
+            assert second.message_id == first.message_id
+            assert (body["alert_id"], body["revision"]) == (str(alert.alert_id), 1)
+            eventually(lambda: ops.unconfirmed() == [])
+
+
+def test_an_alert_that_no_team_is_bound_to_is_counted_where_health_and_teams_see_it(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    rescue = Team(name="rescue", bindings=(Binding(rules=("distress",)),))
+    with ops.dispatching(teams=[rescue]):
+        ops.record(finding())
+        eventually(lambda: ops.detail().get("unroutable") == 1)
+        assert ops.detail()["queues"][UNROUTABLE]["ready"] == 1
+
+
+def test_an_alert_that_breaks_the_schema_is_kept_as_dead_with_its_reason_and_the_others_flow(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    with ops.consumer() as consumer, ops.dispatching():
+        ops.record(finding(rule="Not A Rule"), finding())
+        assert take(consumer)[0]["rule"] == "geofence_entry"
+        eventually(lambda: ops.detail().get("dead") == 1)
+        (dead,) = ops.unconfirmed()
+        assert dead.state is DeliveryState.FAILED
+        assert "rule" in (dead.last_error or "")
+    # and a new dispatch keeps counting it, and keeps its reason
+    with ops.dispatching():
+        eventually(lambda: ops.detail().get("dead") == 1)
+    (still,) = ops.unconfirmed()
+    assert still.last_error == dead.last_error
+
+
+def test_a_full_queue_of_one_team_waits_is_counted_and_nothing_else_waits_with_it(
+    ops: Ops, eventually: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given room for ten messages a queue
+    small = alert_topology([DUTY], max_messages=10) + observation_topology()
+    monkeypatch.setattr(dispatch, "dispatch_topology", lambda teams: small)
+    alerts: list[Alert] = []
+    with ops.dispatching():
+        for start in range(0, 60, 20):
+            alerts += ops.record(*(finding(Severity.LOW, subject=f"mmsi:{start + i}") for i in range(20)))
+        eventually(lambda: ops.detail().get("refused", 0) > 0)
+        eventually(lambda: any(d.state is DeliveryState.FAILED for d in ops.unconfirmed()))
+        # when a critical one is raised
+        (critical,) = ops.record(finding(Severity.CRITICAL))
+        queues = [team_queue("duty", Severity.CRITICAL)]
+        with ops.consumer(*queues) as consumer:
+            # then it flows
+            assert take(consumer)[0]["alert_id"] == str(critical.alert_id)
+        # and when somebody takes, the waiting ones flow as well
+        low: set[str] = set()
+        with ops.consumer(team_queue("duty", Severity.LOW)) as consumer:
+            while len(low) < len(alerts):
+                low.add(take(consumer, within_s=40)[0]["alert_id"])
+        assert low == {str(a.alert_id) for a in alerts}
+        eventually(lambda: ops.unconfirmed() == [])
+
+
+def test_teams_hear_a_heartbeat_with_the_count_of_what_waits_and_a_last_word_at_the_end(ops: Ops) -> None:
+    with ops.consumer(heartbeat_queue("duty")) as beats:
+        with ops.dispatching():
+            message = beats.get(10)
+            assert message is not None
+            message.ack()
+            body = json.loads(message.body)
+            assert (body["realm"], body["state"], body["waiting"]) == (ops.realm.name, "running", 0)
+        last = beats.get(10)
+        assert last is not None
+        assert json.loads(last.body)["state"] == "stopping"
+
+
+def test_two_dispatches_at_once_lose_nothing_and_their_messages_share_identities(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    with (
+        ops.consumer() as consumer,
+        ops.dispatching(),
+        ops.dispatching(),
+    ):
+        alerts = ops.record(*(finding(subject=f"mmsi:{i}") for i in range(50)))
+        found: dict[str, str] = {}
+        while len(found) < len(alerts):
+            body, message = take(consumer)
+            found[body["alert_id"]] = str(message.message_id)
+        assert found == {str(a.alert_id): str(delivery_id(a.alert_id, 1, "amqp")) for a in alerts}
+        eventually(lambda: ops.unconfirmed() == [])
