@@ -136,6 +136,8 @@ class Consumer:
 
     def _subscribe(self, channel: Any, index: int) -> None:
         """One queue after the other, so that an exclusive first one guards the rest."""
+        if not channel.is_open:  # closed while the broker's answer was on its way
+            return
         if index == len(self._queues):
             self._link.ready()
             return

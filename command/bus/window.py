@@ -125,6 +125,8 @@ class Window:
         channel.confirm_delivery(self._answered, callback=lambda _frame: self._confirms_on(channel))
 
     def _confirms_on(self, channel: Any) -> None:
+        if not channel.is_open:  # closed while the broker's answer was on its way
+            return
         self._channel, self._next_tag = channel, 1
         self.link.ready()
         self._pump()
