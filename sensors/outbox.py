@@ -90,8 +90,9 @@ def pieces_of(batch: ObservationBatch) -> list[ObservationBatch]:
 class Outbox:
     """A bounded queue of rows between the sources' threads and the one that publishes.
 
-    When it is full, a recording waits. A live source first gives up repeated positions of the same track, then the
-    oldest plain positions; if even that makes no room it waits too, and what its line loses meanwhile the line counts.
+    A recording waits when the outbox is half full, so that it never crowds out what is live. When it is full, a live
+    source first gives up repeated positions of the same track, then the oldest plain positions; if even that makes no
+    room it waits too, and what its line loses meanwhile the line counts.
     """
 
     def __init__(self, *, max_rows: int = MAX_ROWS) -> None:
@@ -106,9 +107,10 @@ class Outbox:
 
     def put(self, batch: ObservationBatch, *, tally: Tally, can_wait: bool, stop: threading.Event) -> None:
         """Add rows, in pieces; blocks while there is no room, until `stop`."""
+        room = self._max_rows // 2 if can_wait else self._max_rows
         for piece in pieces_of(batch):
             with self._changed:
-                while self._rows and self._rows + len(piece) > self._max_rows and not stop.is_set():
+                while self._rows and self._rows + len(piece) > room and not stop.is_set():
                     if can_wait or not self._shed(int(self._max_rows * SHED_TO) - len(piece)):
                         self._changed.wait(0.1)
                 self._waiting.append(Waiting(piece, tally, can_wait))

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
@@ -28,8 +28,15 @@ class RejectStore:
     A disk that is full never stops a source: `write_failures` counts what could not be kept.
     """
 
-    def __init__(self, directory: Path, *, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_file_bytes: int = MAX_FILE_BYTES,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._directory = directory
+        self._monotonic = monotonic
         self._max_file_bytes = max_file_bytes
         self._files: dict[str, TextIO] = {}
         self._budget: dict[str, tuple[float, int, int]] = {}
@@ -72,7 +79,7 @@ class RejectStore:
 
     def _spend(self, source: str) -> int | None:
         """How many were skipped before this one, or None when this one is skipped."""
-        now = time.monotonic()
+        now = self._monotonic()
         since, spent, skipped = self._budget.get(source, (now, 0, 0))
         if now - since >= 1.0:
             since, spent = now, 0

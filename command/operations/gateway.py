@@ -78,15 +78,16 @@ def run(
     outbox = Outbox(max_rows=max_rows)
     ended = threading.Event()
     runners = [_Runner(feed, _tally(feed, gateway, clock, sink), outbox, clock, stop) for feed in feeds]
+    defects: list[Exception] = []
     sender = threading.Thread(
-        target=_send_all, args=(outbox, publisher, stop, ended), name=f"{gateway} publishes", daemon=True
+        target=_send_all, args=(outbox, publisher, stop, ended, defects), name=f"{gateway} publishes", daemon=True
     )
     sender.start()
     for runner in runners:
         runner.thread.start()
     while not stop.is_set():
-        if not sender.is_alive():
-            raise GatewayBroken(f"gateway {gateway} cannot publish any more; the log says why; start it again")
+        if defects:
+            raise GatewayBroken(f"gateway {gateway} cannot publish any more: {defects[0]!r}") from defects[0]
         _report(runners, outbox, publisher, gateway, beat)
         if until_finished and all(not runner.thread.is_alive() for runner in runners):
             break
@@ -129,25 +130,37 @@ def _report(
             log.warning("gateway.heartbeat_failed", gateway=gateway, error=str(exc))
 
 
-def _send_all(outbox: Outbox, publisher: Publisher, stop: threading.Event, ended: threading.Event) -> None:
+def _send_all(
+    outbox: Outbox, publisher: Publisher, stop: threading.Event, ended: threading.Event, defects: list[Exception]
+) -> None:
     """Publish until the sources have ended and the outbox is empty; after `stop`, for no longer than STOP_WITHIN_S."""
-    give_up_at: float | None = None
-    while True:
-        if stop.is_set() and give_up_at is None:
-            give_up_at = time.monotonic() + STOP_WITHIN_S
-        taken = outbox.take(linger_s=FLUSH_AFTER_S, timeout_s=FLUSH_AFTER_S * 5)
-        if not taken and ended.is_set() and not len(outbox):
-            return
-        for waiting in taken:
-            _send(waiting, publisher, stop, give_up_at)
+    patience = _Patience(stop)
+    try:
+        while not ended.is_set() or len(outbox):
+            for waiting in outbox.take(linger_s=FLUSH_AFTER_S, timeout_s=FLUSH_AFTER_S * 5):
+                _send(waiting, publisher, patience)
+    except Exception as exc:
+        log.exception("gateway.publishing_failed")
+        defects.append(exc)
 
 
-def _send(waiting: Waiting, publisher: Publisher, stop: threading.Event, give_up_at: float | None) -> None:
+class _Patience:
+    """Endless while the gateway runs; STOP_WITHIN_S once it is told to stop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._until: float | None = None
+
+    def is_over(self) -> bool:
+        if self._until is None and self._stop.is_set():
+            self._until = time.monotonic() + STOP_WITHIN_S
+        return self._until is not None and time.monotonic() > self._until
+
+
+def _send(waiting: Waiting, publisher: Publisher, patience: _Patience) -> None:
     body = waiting.batch.to_bytes()
     while not publisher.publish(body, kind="observations"):
-        if stop.is_set() and give_up_at is None:
-            give_up_at = time.monotonic() + STOP_WITHIN_S
-        if give_up_at is not None and time.monotonic() > give_up_at:
+        if patience.is_over():
             waiting.tally.drop("not_sent_before_stop", len(waiting.batch))
             return
         time.sleep(RETRY_PUBLISH_S)
