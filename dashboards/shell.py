@@ -1,4 +1,4 @@
-"""The console's page: where the panels stand, the stores between them and the map, and the pulse that keeps it live."""
+"""The console's page: where the panels stand, and the stores between them and the map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from fastapi import FastAPI
 
@@ -20,7 +20,6 @@ from dashboards.panel import Panel, Place, View
 from dashboards.registry import make_panels
 
 ASSETS: Final = Path(__file__).parent / "assets"
-PULSE_MS: Final = 1_000
 
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="{language}">
@@ -54,7 +53,7 @@ def mount_console(
     app.enable_dev_tools(debug=False)
     made = make_panels(panels or {})
     app.layout = lambda: page(made, View(console=console, person=current_person(), language=current_language()))
-    connect_pulse(app, console)
+    connect_map(app)
     for panel in made:
         panel.connect(app, console)
     hashes: Sequence[str] = app.csp_hashes()
@@ -94,6 +93,8 @@ def page(panels: Sequence[Panel], view: View) -> Component:
 
 
 def _stores(view: View) -> list[Component]:
+    # alerts-revision and beat are set by the page's script from GET /api/pulse, one answer after the other: a
+    # dcc.Interval that is faster than a busy server would have Dash throw away every answer as out of date
     return [
         dcc.Store(id="language", data=view.language),
         dcc.Store(id="may", data={"acknowledge": view.person.may(Permission.ACKNOWLEDGE)}),
@@ -101,9 +102,8 @@ def _stores(view: View) -> list[Component]:
         dcc.Store(id="map-focus"),
         dcc.Store(id="map-status"),
         dcc.Store(id="side", data="closed"),
-        dcc.Store(id="pulse"),
         dcc.Store(id="alerts-revision"),
-        dcc.Interval(id="pulse-clock", interval=PULSE_MS),
+        dcc.Store(id="beat", data=0),
     ]
 
 
@@ -134,38 +134,9 @@ def _help(view: View) -> Component:
     return modal
 
 
-def connect_pulse(app: Dash, console: Console) -> None:
-    """One small answer a second: the realm's time, the age of the data, the store's state, what must be reloaded."""
-
-    @app.callback(
-        Output("pulse", "data"),
-        Output("alerts-revision", "data"),
-        Input("pulse-clock", "n_intervals"),
-        State("alerts-revision", "data"),
-    )
-    async def beat(_: int | None, known: int | None) -> tuple[dict[str, Any], Any]:
-        current_person().must(Permission.WATCH)
-        return pulse_of(console), no_update if known == console.alerts_revision else console.alerts_revision
-
-    in_script(
-        app,
-        "pulse",
-        Output("shell", "data-pulse"),
-        Input("pulse", "data"),
-        State("may", "data"),
-    )
+def connect_map(app: Dash) -> None:
+    """What the page's script passes on between the panels and the map."""
+    in_script(app, "start", Output("shell", "data-started"), Input("may", "data"))
     in_script(app, "selected", Output("shell", "data-selected"), Input("map-selected", "data"))
     in_script(app, "focus", Output("shell", "data-focus"), Input("map-focus", "data"))
     in_script(app, "mapStatus", Output("shell", "data-map"), Input("map-status", "data"))
-
-
-def pulse_of(console: Console) -> dict[str, Any]:
-    """What the page's script shows every second by itself, from one answer to the next."""
-    store, newest_us = console.health.store, console.picture.newest_us
-    return {
-        "realm_now_ms": console.clock.now_us() // 1_000,
-        "speed": getattr(console.clock, "speed", 1.0),
-        "newest_ms": None if newest_us is None else newest_us // 1_000,
-        "tracks": len(console.picture),
-        "store": {"connected": store.connected, "since_ms": store.since_us // 1_000},
-    }

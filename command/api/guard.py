@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from command.api.pages import database_away_page, language_of
+from command.api.pages import FONT_STYLE, database_away_page, language_of
 from command.api.problems import problem
 from command.operations.people import (
     CURRENT_LANGUAGE,
@@ -27,7 +27,9 @@ SESSION_COOKIE: Final = "mizugiwa_session"
 FORM_COOKIE: Final = "mizugiwa_form"
 CSRF_COOKIE: Final = "_csrf_token"
 """Dash's renderer sends this cookie's value as the header X-CSRFToken with every callback."""
-PUBLIC: Final = frozenset({"/login", "/login.css", "/language"})
+PUBLIC: Final = frozenset({"/login", "/login.css", "/language", FONT_STYLE})
+PUBLIC_FOLDER: Final = "/assets/map/fonts/"
+"""Program files that the sign-in page shows its Japanese with; they tell nothing."""
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
 MAX_BODY_BYTES: Final = 1024 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -90,7 +92,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
         path = scope["path"]
-        if path in PUBLIC:
+        if path in PUBLIC or (path.startswith(PUBLIC_FOLDER) and ".." not in path):
             return None
         page = scope["type"] == "http" and scope["method"] == "GET" and path == "/"
         if person is None:

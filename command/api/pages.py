@@ -14,6 +14,8 @@ from command.i18n import LANGUAGES, text
 LANGUAGE_COOKIE: Final = "language"
 DEFAULT_LANGUAGE: Final = "ja"
 FIELD_LIMIT: Final = 256
+FONT_STYLE: Final = "/assets/map/mizugiwa-map.css"
+"""Brings the Japanese font that the map ships, for workstations that have none."""
 
 
 def language_of(cookies: Mapping[str, str]) -> str:
@@ -129,7 +131,8 @@ def _page(
     return HTMLResponse(
         f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)} - {name}</title><link rel="stylesheet" href="/login.css"></head>'
+        f'<title>{escape(title)} - {name}</title><link rel="stylesheet" href="{FONT_STYLE}">'
+        '<link rel="stylesheet" href="/login.css"></head>'
         f'<body>{banner}<main><h1><span class="mark" aria-hidden="true"></span>{name}</h1>'
         f'<p class="motto">{motto}</p><h2>{escape(title)}</h2>{body}</main>{switch}</body></html>',
         status_code=status,

@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from command.domain.clock import from_us
+from command.domain.clock import DataClock, from_us
 from command.operations.console import Console
 from command.operations.people import Permission, SessionGate, current_person
 
 
 def state_router(console: Console, gate: SessionGate) -> APIRouter:
-    """GET /api/realm, GET /api/health, GET /api/session, POST /api/session/active."""
+    """GET /api/realm, /api/pulse (each screen, once a second), /api/health, /api/session; POST /api/session/active."""
     router = APIRouter(prefix="/api")
 
     @router.get("/realm")
@@ -31,6 +31,19 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
             "speed": getattr(console.clock, "speed", 1.0),
             "newest_observation": None if newest_us is None else from_us(newest_us).isoformat(),
             "tracks": len(console.picture),
+        }
+
+    @router.get("/pulse")
+    async def pulse() -> dict[str, Any]:
+        current_person().must(Permission.WATCH)
+        store, newest_us = console.health.store, console.picture.newest_us
+        return {
+            "realm_now_ms": console.clock.now_us() // 1_000,
+            "speed": 0.0 if isinstance(console.clock, DataClock) else getattr(console.clock, "speed", 1.0),
+            "newest_ms": None if newest_us is None else newest_us // 1_000,
+            "tracks": len(console.picture),
+            "alerts_revision": console.alerts_revision,
+            "store": {"connected": store.connected, "since_ms": store.since_us // 1_000},
         }
 
     @router.get("/health")

@@ -7,23 +7,20 @@ import math
 import uuid
 from typing import Annotated, Any, Final
 
-import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 
-from command.domain.clock import from_us
+from command.domain.clock import US_PER_S, from_us
 from command.domain.track import Track, TrackStatus
 from command.operations.console import Console
 from command.operations.people import Permission, current_person
 
 HISTORY_LIMIT: Final = 5_000
-HISTORY_MS: Final = 7 * 24 * 3_600_000
-_LATEST_MS: Final = 253_402_300_799_000
-"""The last millisecond-whole second of the year 9999."""
-_POINT_FIELDS: Final = ("lon", "lat", "speed_mps", "course_deg", "heading_deg", "depth_m", "battery_percent")
+HISTORY_HOURS: Final = 7 * 24
+_HISTORY_FIELDS: Final = ("lon", "lat", "speed_mps", "course_deg", "heading_deg", "depth_m", "battery_percent")
 
 
 def tracks_router(console: Console) -> APIRouter:
-    """GET /api/tracks?search=, /api/tracks/{id}, /api/tracks/{id}/history?from_ms=&to_ms=."""
+    """GET /api/tracks?search=, /api/tracks/{id}, /api/tracks/{id}/history?hours=&limit= (columns, oldest first)."""
     router = APIRouter(prefix="/api/tracks")
 
     @router.get("")
@@ -45,17 +42,21 @@ def tracks_router(console: Console) -> APIRouter:
     @router.get("/{track_id}/history")
     async def history(
         track_id: uuid.UUID,
-        from_ms: Annotated[int, Query(ge=0, le=_LATEST_MS)],
-        to_ms: Annotated[int, Query(ge=0, le=_LATEST_MS)],
+        hours: Annotated[float, Query(gt=0, le=HISTORY_HOURS)] = 6.0,
         limit: Annotated[int, Query(ge=1, le=HISTORY_LIMIT)] = 2_000,
     ) -> dict[str, Any]:
         current_person().must(Permission.WATCH)
-        if not 0 < to_ms - from_ms <= HISTORY_MS:
-            raise HTTPException(422, f"from_ms {from_ms} to to_ms {to_ms}: ask for 1 to {HISTORY_MS} ms, oldest first")
+        to_us = console.clock.now_us() + 1
         states = await asyncio.to_thread(
-            console.history, track_id, from_us=from_ms * 1_000, to_us=to_ms * 1_000, limit=limit
+            console.history, track_id, from_us=to_us - int(hours * 3_600 * US_PER_S), to_us=to_us, limit=limit
         )
-        return {"track_id": str(track_id), "cut": len(states) >= limit, "points": [_point(s) for s in states]}
+        return {
+            "track_id": str(track_id),
+            "cut": len(states) >= limit,
+            "observed_at_ms": [int(us) // 1_000 for us in states["observed_at_us"]],
+            "status": states["status"].tolist(),
+            **{name: [_number(x) for x in states[name].tolist()] for name in _HISTORY_FIELDS},
+        }
 
     return router
 
@@ -90,11 +91,6 @@ def track_json(track: Track) -> dict[str, Any]:
             )
         },
     }
-
-
-def _point(state: np.void) -> dict[str, Any]:
-    values = {name: _number(float(state[name])) for name in _POINT_FIELDS}
-    return {"observed_at_ms": int(state["observed_at_us"]) // 1_000, "status": int(state["status"]), **values}
 
 
 def _number(value: float | None) -> float | None:

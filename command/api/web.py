@@ -20,8 +20,8 @@ from command.api.login import login_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.state import state_router
-from command.api.tiles import tiles_router
 from command.api.texts import texts_router
+from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
 from command.operations.console import Console
 from command.operations.people import Accounts, SessionGate

@@ -2,13 +2,15 @@
    telling the truth when the server is silent. */
 (function () {
   "use strict";
-  const SILENT_AFTER_S = 5;
+  const PULSE_EVERY_MS = 1000;
+  const BEAT_EVERY = 2;
+  const SILENT_AFTER_S = 6;
   const ACTIVE_EVERY_MS = 60000;
   const TOAST_MS = 4000;
   const JST_MS = 9 * 3600 * 1000;
   const state = {
-    may: {}, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
-    anchor: null, reading: false, activeAt: 0, askedAt: 0, side: "closed", toastTimer: 0,
+    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
+    anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0,
   };
   const $ = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
@@ -32,14 +34,14 @@
     return `(${pad(d.getUTCHours())}:${pad(d.getUTCMinutes())}Z)`;
   }
 
-  function age(seconds) {
-    const s = Math.floor(seconds);
-    if (s < 0) return t("console.ahead");
-    if (s < 60) return t("console.ago_s", { n: s });
-    if (s < 3600) return t("console.ago_min", { n: Math.floor(s / 60) });
-    if (s < 172800) return t("console.ago_h", { n: Math.floor(s / 3600), m: Math.floor((s % 3600) / 60) });
-    return t("console.ago_d", { n: Math.floor(s / 86400) });
+  function span(s, of) {
+    if (s < 60) return t(`${of}_s`, { n: s });
+    if (s < 3600) return t(`${of}_min`, { n: Math.floor(s / 60) });
+    if (s < 172800) return t(`${of}_h`, { n: Math.floor(s / 3600), m: Math.floor((s % 3600) / 60) });
+    return t(`${of}_d`, { n: Math.floor(s / 86400) });
   }
+
+  const age = (seconds) => (seconds < 0 ? t("console.ahead") : span(Math.floor(seconds), "console.ago"));
 
   function tick() {
     const now = realmNow();
@@ -60,10 +62,9 @@
     const shown = state.pulse.newest_ms === null ? jst(now) : jst(state.pulse.newest_ms);
     let words = "";
     if (silent > SILENT_AFTER_S) {
-      words = t("console.server_away", { age: age(silent), time: shown });
-      if (performance.now() - state.askedAt > 5000) askWhoIAm();
+      words = t("console.server_away", { age: span(Math.floor(silent), "console.for"), time: shown });
     } else if (!state.pulse.store.connected) {
-      words = t("console.database_away", { age: age((Date.now() - state.pulse.store.since_ms) / 1000), time: shown });
+      words = t("console.database_away", { age: span(Math.max(0, Math.floor((Date.now() - state.pulse.store.since_ms) / 1000)), "console.for"), time: shown });
     }
     const box = $("trouble");
     if (!box) return;
@@ -72,11 +73,30 @@
     document.body.dataset.trouble = words ? "true" : "";
   }
 
-  function askWhoIAm() {
-    state.askedAt = performance.now();
-    fetch("/api/session", { cache: "no-store" })
-      .then((r) => { if (r.status === 401) window.location.assign("/login?ended=1"); })
-      .catch(() => undefined);
+  // One question after the other: a slow server is asked less often, never more.
+  async function pulse() {
+    try {
+      const answer = await fetch("/api/pulse", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+      if (answer.status === 401) {
+        window.location.assign("/login?ended=1");
+        return;
+      }
+      if (answer.ok) heard(await answer.json());
+    } catch (error) {
+      if (!["TypeError", "TimeoutError", "AbortError"].includes(error.name)) throw error;
+    } finally {
+      setTimeout(pulse, PULSE_EVERY_MS);
+    }
+  }
+
+  function heard(answer) {
+    const before = state.pulse;
+    state.pulse = answer;
+    state.pulseAt = performance.now();
+    if (!before || before.alerts_revision !== answer.alerts_revision) setProps("alerts-revision", { data: answer.alerts_revision });
+    state.beat += 1;
+    if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
+    tick();
   }
 
   // ---- server -----------------------------------------------------------------------------------------------
@@ -259,7 +279,6 @@
     setProps("severity-filter", { data: state.filter });
   }
 
-  const modals = ["help-modal", "health-modal"];
   const openModal = () => document.querySelector(".mantine-Modal-content");
 
   const keys = {
@@ -326,7 +345,6 @@
 
   function start() {
     const list = $("alert-list");
-    if (!list) return false;
     new MutationObserver(changed).observe(list, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-alert", "data-waiting"] });
     list.addEventListener("scroll", () => { unread(); remember(); }, { passive: true });
     if (window.localStorage.getItem("density") === "compact") density(true);
@@ -336,7 +354,6 @@
     setTimeout(() => { if (!map.childElementCount) $("map-missing").classList.add("shown"); }, 3000);
     setInterval(tick, 500);
     changed();
-    return true;
   }
 
   document.addEventListener("keydown", key);
@@ -350,14 +367,14 @@
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {
-    pulse(pulse, may) {
-      if (!pulse) return window.dash_clientside.no_update;
+    start(may) {
       state.may = may || {};
-      state.pulse = pulse;
-      state.pulseAt = performance.now();
-      started = started || start();
-      tick();
-      return String(pulse.realm_now_ms);
+      if (!started) {
+        started = true;
+        start();
+        pulse();
+      }
+      return "true";
     },
     selected(selected) {
       const alert = selected && selected.alert_id;

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S
-from command.domain.geo import MPS_PER_KNOT
+from command.domain.geo import MPS_PER_KNOT, Position
 from command.domain.track import Track, TrackStatus
 from command.i18n import text
 from command.operations.console import Console
@@ -37,7 +37,6 @@ _MEASURES = (
 class DrawerConfig(PanelConfig):
     """How far back the small chart looks, and how many states it reads at most."""
 
-    refresh_ms: int = Field(default=2_000, ge=1_000, le=60_000)
     history_hours: float = Field(default=6.0, gt=0, le=24)
     history_points: int = Field(default=2_000, ge=10, le=5_000)
 
@@ -59,7 +58,6 @@ class Drawer:
             children=[
                 html.Div(id="detail", className="detail"),
                 dcc.Store(id="detail-shown"),
-                dcc.Interval(id="detail-clock", interval=self._config.refresh_ms),
             ],
         )
 
@@ -68,7 +66,7 @@ class Drawer:
             Output("detail", "children"),
             Output("detail-shown", "data"),
             Input("map-selected", "data"),
-            Input("detail-clock", "n_intervals"),
+            Input("beat", "data"),
             State("detail-shown", "data"),
         )
         async def show(selected: dict[str, Any] | None, _: int | None, shown: list[Any] | None) -> tuple[Any, Any]:
@@ -91,14 +89,14 @@ class Drawer:
             if alert_id is not None:
                 parts += await self._alert(console, alert_id, language)
             if track_id is not None:
-                parts += await self._track(console, track, track_id, language)
+                parts += await self._track(console, track, track_id, language, first=not parts)
             return parts, mark
 
     async def _alert(self, console: Console, alert_id: uuid.UUID, language: str) -> list[Component]:
         try:
             alert = await asyncio.to_thread(console.alert, alert_id)
         except (UnknownAlert, StoreUnavailable):
-            return [_head(language, text(language, "drawer.alert_gone")), html.Div()]
+            return [_head(language, text(language, "drawer.alert_gone"))]
         told = console.explained(alert, language)
         done = text(language, "drawer.not_acknowledged")
         if alert.acknowledged_at_us is not None:
@@ -111,7 +109,7 @@ class Drawer:
                 ("drawer.because", told.because),
                 ("drawer.area", told.area),
                 ("drawer.place", told.place),
-                ("drawer.position", None if alert.position is None else dms(alert.position)),
+                ("drawer.position", None if alert.position is None or alert.track_id else dms(alert.position)),
                 ("drawer.opened", jst(alert.opened_at_us)),
                 ("drawer.acknowledged", done),
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
@@ -120,10 +118,10 @@ class Drawer:
         ]
 
     async def _track(
-        self, console: Console, track: Track | None, track_id: uuid.UUID, language: str
+        self, console: Console, track: Track | None, track_id: uuid.UUID, language: str, *, first: bool
     ) -> list[Component]:
         if track is None:
-            return [_head(language, text(language, "drawer.gone"))]
+            return [_head(language, text(language, "drawer.gone"), close=first)]
         facts, position = track.attributes, track.position
         mmsi = track.subject.partition(":")[2] if track.subject.startswith("mmsi:") else None
         size = None
@@ -132,7 +130,13 @@ class Drawer:
         speed = knots(track.speed_mps)
         status = TrackStatus(track.status).name.lower()
         return [
-            _head(language, track.label, kind=text(language, f"kind.{track.kind.name.lower()}"), position=position),
+            _head(
+                language,
+                track.label,
+                kind=text(language, f"kind.{track.kind.name.lower()}"),
+                position=position,
+                close=first,
+            ),
             html.Div(
                 className=f"freshness status-{status}",
                 children=[
@@ -214,7 +218,13 @@ def _uuid(selected: dict[str, Any] | None, name: str) -> uuid.UUID | None:
 
 
 def _head(
-    language: str, title: str, *, kind: str | None = None, severity: str | None = None, position: Any = None
+    language: str,
+    title: str,
+    *,
+    kind: str | None = None,
+    severity: str | None = None,
+    position: Position | None = None,
+    close: bool = True,
 ) -> Component:
     badge = []
     if kind is not None:
@@ -224,8 +234,12 @@ def _head(
     if position is not None:
         where = marks(data_show_lon=str(position.lon), data_show_lat=str(position.lat))
         show = [html.Button(text(language, "drawer.show"), type="button", **where)]
-    close = html.Button("×", type="button", title=text(language, "drawer.back"), **marks(data_side="closed"))
-    return html.Div([*badge, html.H2(title), html.Div([*show, close], className="buttons")], className="panel-head")
+    buttons = [*show]
+    if close:
+        buttons.append(
+            html.Button("×", type="button", title=text(language, "drawer.back"), **marks(data_side="closed"))
+        )
+    return html.Div([*badge, html.H2(title), html.Div(buttons, className="buttons")], className="panel-head")
 
 
 def _facts(language: str, *facts: tuple[str, Any]) -> Component:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, Input, Output, html, no_update
 from dash.development.base_component import Component
-from pydantic import Field
 
 from command.domain.clock import US_PER_S
 from command.i18n import text
@@ -21,9 +20,7 @@ from dashboards.words import age, jst_clock
 
 
 class HealthConfig(PanelConfig):
-    """How often the strip is made anew."""
-
-    refresh_ms: int = Field(default=2_000, ge=1_000, le=60_000)
+    """Nothing to set."""
 
 
 class Health:
@@ -51,7 +48,6 @@ class Health:
                     closeButtonProps={"aria-label": view.t("console.close")},
                     children=html.Div(id="health-detail"),
                 ),
-                dcc.Interval(id="health-clock", interval=self._config.refresh_ms),
             ],
         )
 
@@ -59,7 +55,7 @@ class Health:
         @app.callback(
             Output("health-strip", "children"),
             Output("health-detail", "children"),
-            Input("health-clock", "n_intervals"),
+            Input("beat", "data"),
             Input("health-modal", "opened"),
         )
         async def show(_: int | None, opened: bool | None) -> tuple[Any, Any]:

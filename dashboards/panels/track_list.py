@@ -24,7 +24,6 @@ class TrackListConfig(PanelConfig):
     """rows: how many tracks the list shows, the newest first; the search looks at all."""
 
     rows: int = Field(default=300, ge=10, le=2_000)
-    refresh_ms: int = Field(default=4_000, ge=1_000, le=60_000)
 
 
 class TrackList:
@@ -38,11 +37,17 @@ class TrackList:
 
     def layout(self, view: View) -> Component:
         columns = [
-            {"field": "label", "headerName": view.t("tracks.name"), "flex": 3, "minWidth": 110},
-            {"field": "kind", "headerName": view.t("tracks.kind"), "flex": 2, "minWidth": 84},
-            {"field": "speed", "headerName": view.t("tracks.speed"), "width": 76, "type": "rightAligned"},
-            {"field": "course", "headerName": view.t("tracks.course"), "width": 72, "type": "rightAligned"},
-            {"field": "age", "headerName": view.t("tracks.age"), "width": 92},
+            {
+                "field": "label",
+                "headerName": view.t("tracks.name"),
+                "flex": 3,
+                "minWidth": 120,
+                "tooltipField": "label",
+            },
+            {"field": "kind", "headerName": view.t("tracks.kind"), "flex": 2, "minWidth": 76},
+            {"field": "speed", "headerName": view.t("tracks.speed"), "width": 70, "type": "rightAligned"},
+            {"field": "course", "headerName": view.t("tracks.course"), "width": 62, "type": "rightAligned"},
+            {"field": "age", "headerName": view.t("tracks.age"), "width": 84},
         ]
         return html.Section(
             id="list-panel",
@@ -75,18 +80,15 @@ class TrackList:
                     getRowId="params.data.track_id",
                     defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
                     dashGridOptions={
-                        "theme": {
-                            "function": "themeBalham.withPart(colorSchemeDarkBlue)"
-                            ".withParams({fontSize: 13, backgroundColor: '#101e2b', headerBackgroundColor: '#16293a'})"
-                        },
                         "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
                         "animateRows": False,
+                        "rowHeight": 32,
+                        "headerHeight": 32,
                         "suppressNoRowsOverlay": True,
                         "domLayout": "normal",
                     },
                     className="grid",
                 ),
-                dcc.Interval(id="list-clock", interval=self._config.refresh_ms),
             ],
         )
 
@@ -98,7 +100,7 @@ class TrackList:
             Output("tracks-note", "hidden"),
             Input("side", "data"),
             Input("track-search", "value"),
-            Input("list-clock", "n_intervals"),
+            Input("beat", "data"),
         )
         async def rows(side: str, words: str | None, _: int | None) -> tuple[Any, ...]:
             current_person().must(Permission.WATCH)
