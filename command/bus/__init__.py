@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from command.bus.broker import BrokerUnavailable, TopologyMismatch
 from command.bus.consumer import Consumer, Message
+from command.bus.declare import declare_topology, remove_bindings
 from command.bus.depths import QueueDepth, QueueWatch, queue_depths
 from command.bus.publisher import AlertPublisher, BatchPublisher, Outcome, OutcomeKind
 from command.bus.topology import (
@@ -14,12 +15,13 @@ from command.bus.topology import (
     REOPEN_FRACTION,
     UNROUTABLE,
     Binding,
+    BindSpec,
     Team,
     Topology,
     alert_topology,
-    declare_topology,
     heartbeat_queue,
     observation_topology,
+    team_bindings,
     team_queue,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "UNROUTABLE",
     "AlertPublisher",
     "BatchPublisher",
+    "BindSpec",
     "Binding",
     "BrokerUnavailable",
     "Consumer",
@@ -48,5 +51,7 @@ __all__ = [
     "heartbeat_queue",
     "observation_topology",
     "queue_depths",
+    "remove_bindings",
+    "team_bindings",
     "team_queue",
 ]

@@ -13,7 +13,8 @@ import pika
 import structlog
 
 from command.bus.broker import BrokerUnavailable, connection_parameters, explain, in_exclusive_use
-from command.bus.topology import Topology, declare_topology
+from command.bus.declare import declare_topology
+from command.bus.topology import Topology
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
@@ -122,6 +123,9 @@ class Link:
                 self.standing_by = self._reason is not None and in_exclusive_use(self._reason)
             except BrokerUnavailable as exc:
                 trouble, self.standing_by = str(exc), False
+            except Exception as exc:  # noqa: BLE001 - whatever pika raises, the link must come back; it is told
+                trouble, self.standing_by = explain(exc, self._parameters), False
+                _log.exception("link_failed", link=self._name)
             if self._stopping.is_set():
                 break
             if trouble != self.trouble:

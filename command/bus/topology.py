@@ -1,4 +1,4 @@
-"""The exchanges and queues of a realm's vhost, as values, and their declaration, which may be repeated.
+"""The exchanges and queues of a realm's vhost, as values.
 
 Observations: a direct exchange and one quorum queue. Alerts: a topic exchange, and for every team one quorum queue
 a severity, so that each team gets each alert that it is bound to and a critical one never waits behind a low one
@@ -13,10 +13,6 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
-import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
-
-from command.bus.broker import BrokerUnavailable, TopologyMismatch, connection_parameters, explain
 from command.domain.alert import Severity
 
 OBSERVATIONS: Final = "observations"
@@ -84,11 +80,7 @@ class Binding:
 
 @dataclass(frozen=True, kw_only=True)
 class Team:
-    """A team of responders and what it is bound to; with nothing said, to every alert.
-
-    A binding that is taken out of the settings stays at the broker until it is unbound there: AMQP cannot list
-    bindings, and an alert too many is the safer mistake.
-    """
+    """A team of responders and what it is bound to; with nothing said, to every alert."""
 
     name: str
     bindings: tuple[Binding, ...] = (Binding(),)
@@ -204,6 +196,19 @@ def observation_topology(*, max_messages: int = OBSERVATION_QUEUE_MESSAGES) -> T
     )
 
 
+def team_bindings(teams: Sequence[Team]) -> list[BindSpec]:
+    """What ties the teams' queues to the alerts and the heartbeats."""
+    return [
+        *(
+            BindSpec(exchange=ALERTS, queue=team_queue(team.name, Severity.from_word(severity)), routing_key=key)
+            for team in teams
+            for binding in team.bindings
+            for severity, key in binding.routing_keys()
+        ),
+        *(BindSpec(exchange=HEARTBEATS, queue=heartbeat_queue(team.name)) for team in teams),
+    ]
+
+
 def alert_topology(teams: Sequence[Team], *, max_messages: int = TEAM_QUEUE_MESSAGES) -> Topology:
     """The way from dispatch to the teams. Raises ValueError where two teams have one name."""
     names = [team.name for team in teams]
@@ -247,51 +252,6 @@ def alert_topology(teams: Sequence[Team], *, max_messages: int = TEAM_QUEUE_MESS
         bindings=(
             BindSpec(exchange=DEAD_ALERTS, queue=ALERT_DEAD_LETTERS),
             BindSpec(exchange=UNROUTABLE, queue=UNROUTABLE),
-            *(
-                BindSpec(exchange=ALERTS, queue=team_queue(team.name, Severity.from_word(severity)), routing_key=key)
-                for team in teams
-                for binding in team.bindings
-                for severity, key in binding.routing_keys()
-            ),
-            *(BindSpec(exchange=HEARTBEATS, queue=heartbeat_queue(team.name)) for team in teams),
+            *team_bindings(teams),
         ),
     )
-
-
-def declare_topology(amqp_url: str, vhost: str, topology: Topology) -> None:
-    """Make what of `topology` is not there. May be repeated; changes nothing that is there.
-
-    Raises TopologyMismatch where something is there with other arguments, BrokerUnavailable where the broker is
-    away or refuses.
-    """
-    parameters = connection_parameters(amqp_url, vhost, name="mizugiwa topology")
-    parameters.blocked_connection_timeout = parameters.stack_timeout
-    try:
-        connection = pika.BlockingConnection(parameters)
-    except (AMQPError, OSError) as exc:
-        raise BrokerUnavailable(explain(exc, parameters)) from exc
-    declaring = ""
-    try:
-        channel = connection.channel()
-        for exchange in topology.exchanges:
-            declaring = f"exchange {exchange.name!r}"
-            channel.exchange_declare(exchange.name, exchange.kind, durable=True, arguments=dict(exchange.arguments))
-        for queue in topology.queues:
-            declaring = f"queue {queue.name!r}"
-            channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
-        for binding in topology.bindings:
-            declaring = f"binding of queue {binding.queue!r} to exchange {binding.exchange!r}"
-            channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
-    except ChannelClosedByBroker as exc:
-        if exc.reply_code == 406:
-            raise TopologyMismatch(
-                f"{declaring} is in vhost {vhost!r} with other arguments than this version of the program gives it "
-                f"({exc.reply_text}); stop the realm's processes, empty it, delete it (rabbitmqctl -p {vhost} "
-                "delete_queue NAME, or the management page for an exchange) and start again: it is made anew"
-            ) from exc
-        raise BrokerUnavailable(f"{declaring}: {explain(exc, parameters)}") from exc
-    except (AMQPError, OSError) as exc:
-        raise BrokerUnavailable(explain(exc, parameters)) from exc
-    finally:
-        if connection.is_open:
-            connection.close()

@@ -31,6 +31,7 @@ from command.bus import (
     declare_topology,
     heartbeat_queue,
     observation_topology,
+    queue_depths,
     team_queue,
 )
 from command.bus.broker import connection_parameters
@@ -40,6 +41,7 @@ from command.domain.geo import Position
 from command.domain.ids import delivery_id
 from command.domain.realm import Realm
 from command.operations import dispatch
+from command.operations.dispatch_loop import PROCESS
 from command.store.alerts import acknowledge_alert, record_findings
 from command.store.deliveries import Delivery, DeliveryState, pending_deliveries
 from command.store.engine import make_engine, realm_session
@@ -68,7 +70,7 @@ class Ops:
 
     def detail(self) -> dict[str, Any]:
         with realm_session(self.engine, self.realm) as session:
-            return next((dict(h.detail) for h in list_heartbeats(session) if h.process == dispatch.PROCESS), {})
+            return next((dict(h.detail) for h in list_heartbeats(session) if h.process == PROCESS), {})
 
     @contextmanager
     def dispatching(self, *, teams: Sequence[Team] = (DUTY,), amqp_url: str | None = None) -> Iterator[None]:
@@ -363,3 +365,26 @@ def test_two_dispatches_at_once_lose_nothing_and_their_messages_share_identities
             found[body["alert_id"]] = str(message.message_id)
         assert found == {str(a.alert_id): str(delivery_id(a.alert_id, 1, "amqp")) for a in alerts}
         eventually(lambda: ops.unconfirmed() == [])
+
+
+def test_what_a_team_is_bound_to_no_more_comes_no_more_and_its_queue_does_not_fill(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    # given a dispatch that knew two teams
+    port = Team(name="port")
+    with ops.dispatching(teams=[DUTY, port]):
+        ops.record(finding())
+        eventually(lambda: ops.detail().get("bindings", [{}])[-1].get("team") == "port")
+        eventually(lambda: ops.unconfirmed() == [])
+    # when the next one knows only one, and that one for critical alerts only
+    with ops.dispatching(teams=[Team(name="duty", bindings=(Binding(severities=("critical",)),))]):
+        eventually(lambda: [b["severities"] for b in ops.detail().get("bindings", [])] == [["critical"]])
+        ops.record(finding(subject="mmsi:2"), finding(Severity.CRITICAL, subject="mmsi:3"))
+        eventually(lambda: ops.detail().get("unroutable") == 1)
+        eventually(lambda: ops.unconfirmed() == [])
+    # then only the wanted one was queued, and what was there before is still there
+    queues = [
+        team_queue(team, severity) for team in ("duty", "port") for severity in (Severity.HIGH, Severity.CRITICAL)
+    ]
+    depths = queue_depths(ops.amqp_url, ops.realm.vhost, queues)
+    assert [depths[queue].ready for queue in queues] == [1, 1, 1, 0]
