@@ -96,7 +96,11 @@ def run(
     for runner in runners:
         runner.thread.join(max(0.0, deadline - time.monotonic()))
     ended.set()
-    sender.join(None if not stop.is_set() else STOP_WITHIN_S + 1.0)
+    while sender.is_alive():
+        sender.join(HEALTH_EVERY_S)
+        _report(runners, outbox, publisher, gateway, beat)
+    if defects:
+        raise GatewayBroken(f"gateway {gateway} could not publish everything: {defects[0]!r}") from defects[0]
     _report(runners, outbox, publisher, gateway, beat)
     publisher.drain(STOP_WITHIN_S)
     return [runner.tally.health() for runner in runners]
