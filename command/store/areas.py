@@ -9,11 +9,12 @@ import shapely
 from geoalchemy2.shape import from_shape, to_shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from command.domain.area import Area, AreaKind
 from command.store.notify import notify
-from command.store.sequencer import last, take_next
+from command.store.sequencer import hold, last, take_next
 from command.store.tables import AREA_VERSION
 from command.store.types import WGS84_SRID
 
@@ -26,9 +27,7 @@ class BadArea(ValueError):
 
 def current_areas(session: Session) -> list[Area]:
     """The version that holds of each area, by slug."""
-    query = (
-        select(AREA_VERSION).distinct(AREA_VERSION.c.slug).order_by(AREA_VERSION.c.slug, AREA_VERSION.c.version.desc())
-    )
+    newest_first = select(AREA_VERSION).order_by(AREA_VERSION.c.slug, AREA_VERSION.c.version.desc())
     return [
         Area(
             area_id=row.area_id,
@@ -40,7 +39,7 @@ def current_areas(session: Session) -> list[Area]:
             geometry=to_shape(row.geometry),
             valid_from_us=row.valid_from,
         )
-        for row in session.execute(query)
+        for row in session.execute(newest_first.ext(distinct_on(AREA_VERSION.c.slug)))
     ]
 
 
@@ -53,7 +52,6 @@ def put_area(
     session: Session,
     slug: str,
     kind: AreaKind,
-    *,
     name_ja: str,
     name_en: str,
     geometry: BaseGeometry,
@@ -65,7 +63,7 @@ def put_area(
     geometry: valid Polygon or MultiPolygon, WGS 84 degrees. Raises BadArea.
     """
     _check(slug, geometry)
-    revision = take_next(session, "area")
+    hold(session, "area")
     known = next((area for area in current_areas(session) if area.slug == slug), None)
     if known is not None and (known.kind, known.name_ja, known.name_en, known.geometry) == (
         kind,
@@ -74,6 +72,7 @@ def put_area(
         geometry,
     ):
         return known
+    revision = take_next(session, "area")
     area = Area(
         area_id=uuid.uuid4() if known is None else known.area_id,
         version=1 if known is None else known.version + 1,

@@ -53,7 +53,6 @@ def put_exemption(
     session: Session,
     subject: str,
     rule: str | None,
-    *,
     reason: str,
     author: str,
     expires_at_us: int,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, LiteralString
 
@@ -17,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 from psycopg import sql
+
+from command.domain.clock import from_us
 
 _HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _END: Final = b"\xff\xff"
@@ -162,6 +165,11 @@ def read_rows(
     """(n,) rows of the layout's dtype from `COPY (...) TO STDOUT (FORMAT BINARY)` of its `with_nan` columns."""
     with connection.cursor() as cursor, cursor.copy(query, parameters) as copy:
         return layout.read(b"".join(copy))
+
+
+def bound(us: int) -> datetime:
+    """A time to compare stored times with: what lies outside 1970..9999 becomes its nearest end."""
+    return from_us(min(max(us, _FIRST_US), _LAST_US))
 
 
 def _check_times(field: str, values: npt.NDArray[np.int64]) -> None:

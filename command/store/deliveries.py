@@ -44,6 +44,8 @@ class Delivery:
     created_at_us: int
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
+    attempted_at_us: int | None = None
+    """The last attempt, from which a dispatcher reckons the next."""
     confirmed_at_us: int | None = None
     last_error: str | None = None
 
@@ -104,6 +106,7 @@ def _columns(delivery: Delivery) -> dict[str, Any]:
         "state": delivery.state.value,
         "attempts": delivery.attempts,
         "created_at": delivery.created_at_us,
+        "attempted_at": delivery.attempted_at_us,
         "confirmed_at": delivery.confirmed_at_us,
         "last_error": delivery.last_error,
     }
@@ -131,6 +134,7 @@ def pending_deliveries(session: Session, limit: int) -> list[Delivery]:
             state=DeliveryState(row.state),
             attempts=row.attempts,
             created_at_us=row.created_at,
+            attempted_at_us=row.attempted_at,
             confirmed_at_us=row.confirmed_at,
             last_error=row.last_error,
         )
@@ -146,18 +150,24 @@ def mark_delivered(session: Session, delivery_ids: Sequence[uuid.UUID], now_us: 
         .values(
             state=DeliveryState.CONFIRMED.value,
             attempts=DELIVERY.c.attempts + 1,
+            attempted_at=now_us,
             confirmed_at=now_us,
             last_error=None,
         )
     )
 
 
-def mark_failed(session: Session, delivery_id: uuid.UUID, reason: str) -> None:
+def mark_failed(session: Session, delivery_id: uuid.UUID, reason: str, now_us: int) -> None:
     """An attempt failed: it is counted, its reason kept, and the delivery stays among pending_deliveries."""
     session.execute(
         update(DELIVERY)
         .where(DELIVERY.c.delivery_id == delivery_id, DELIVERY.c.state != DeliveryState.CONFIRMED.value)
-        .values(state=DeliveryState.FAILED.value, attempts=DELIVERY.c.attempts + 1, last_error=reason)
+        .values(
+            state=DeliveryState.FAILED.value,
+            attempts=DELIVERY.c.attempts + 1,
+            attempted_at=now_us,
+            last_error=reason,
+        )
     )
 
 

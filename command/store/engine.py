@@ -23,7 +23,10 @@ _UNDEFINED_TABLE: Final = "42P01"
 _UNDEFINED_SCHEMA: Final = "3F000"
 _UNDEFINED_FUNCTION: Final = "42883"
 _UNDEFINED_COLUMN: Final = "42703"
-_NOT_MIGRATED: Final = frozenset({_UNDEFINED_TABLE, _UNDEFINED_SCHEMA, _UNDEFINED_FUNCTION, _UNDEFINED_COLUMN})
+_UNDEFINED_TYPE: Final = "42704"
+_NOT_MIGRATED: Final = frozenset(
+    {_UNDEFINED_TABLE, _UNDEFINED_SCHEMA, _UNDEFINED_FUNCTION, _UNDEFINED_COLUMN, _UNDEFINED_TYPE}
+)
 _ADMIN_SHUTDOWN: Final = frozenset({"57P01", "57P02", "57P03"})
 """Shutdown, crash and start-up of the server: not OperationalError in every place where they surface."""
 

@@ -11,9 +11,9 @@ from psycopg import sql
 from sqlalchemy.orm import Session
 
 from command.domain.alert import Finding
-from command.domain.clock import US_PER_S, from_us
+from command.domain.clock import US_PER_S
 from command.domain.observation import SCHEME_PREFIX, IdentityScheme
-from command.store.columnar import read_rows
+from command.store.columnar import bound, read_rows
 from command.store.engine import driver_connection
 from command.store.observations import OBSERVATION_ROWS
 
@@ -62,8 +62,8 @@ def copy_evidence(session: Session, alert_id: uuid.UUID, finding: Finding) -> tu
                     "alert_id": alert_id,
                     "key": key,
                     "wanted": list(cited),
-                    "since": from_us(max(0, start_us - lookback_us)),
-                    "until": from_us(until_us),
+                    "since": bound(start_us - lookback_us),
+                    "until": bound(until_us),
                 },
             )
             cited -= {row[0] for row in cursor}

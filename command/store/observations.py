@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from command.domain.clock import from_us as datetime_of
 from command.domain.observation import OBSERVATION_DTYPE, ObservationBatch
-from command.store.columnar import EPOCH_2000_US, Columnar, read_rows
+from command.store.columnar import EPOCH_2000_US, Columnar, bound, read_rows
 from command.store.engine import driver_connection
 from command.store.jsonb import clean_text, json_text
 from command.store.partitions import ensure_days
@@ -102,7 +102,7 @@ def observations_between(session: Session, *, from_us: int, to_us: int, limit: i
         driver_connection(session),
         OBSERVATION_ROWS,
         _READ,
-        datetime_of(from_us),
-        datetime_of(to_us),
+        bound(from_us),
+        bound(to_us),
         min(limit, MAX_READ_ROWS),
     )

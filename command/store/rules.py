@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from command.store.notify import notify
-from command.store.sequencer import last, take_next
+from command.store.sequencer import hold, last, take_next
 from command.store.tables import RULE_MEMORY, RULE_VERSION
 
 
@@ -58,14 +58,12 @@ def save_rule_memory(session: Session, changes: Mapping[str, Mapping[str, Mappin
 
 def current_rules(session: Session) -> list[RuleVersion]:
     """The version that holds of each rule, by name. A rule that was never put is not in it."""
-    query = (
-        select(RULE_VERSION).distinct(RULE_VERSION.c.rule).order_by(RULE_VERSION.c.rule, RULE_VERSION.c.version.desc())
-    )
+    newest_first = select(RULE_VERSION).order_by(RULE_VERSION.c.rule, RULE_VERSION.c.version.desc())
     return [
         RuleVersion(
             rule=row.rule, version=row.version, config=row.config, author=row.author, valid_from_us=row.valid_from
         )
-        for row in session.execute(query)
+        for row in session.execute(newest_first.ext(distinct_on(RULE_VERSION.c.rule)))
     ]
 
 
@@ -76,20 +74,20 @@ def rules_revision(session: Session) -> int:
 
 def put_rule(session: Session, rule: str, config: Mapping[str, Any], author: str, now_us: int) -> RuleVersion:
     """Make `config` (JSON-able) hold from now on, as a new version. The configuration that holds already makes none."""
-    revision = take_next(session, "rule")
+    hold(session, "rule")
     known = next((version for version in current_rules(session) if version.rule == rule), None)
     if known is not None and known.config == dict(config):
         return known
-    version = session.execute(
-        insert(RULE_VERSION)
-        .values(
-            rule=rule,
-            version=1 if known is None else known.version + 1,
-            config=dict(config),
-            author=author,
-            valid_from=now_us,
-        )
-        .returning(RULE_VERSION.c.version)
-    ).scalar_one()
+    revision = take_next(session, "rule")
+    new = RuleVersion(
+        rule=rule,
+        version=1 if known is None else known.version + 1,
+        config=dict(config),
+        author=author,
+        valid_from_us=now_us,
+    )
+    session.execute(
+        insert(RULE_VERSION).values(rule=rule, version=new.version, config=new.config, author=author, valid_from=now_us)
+    )
     notify(session, {"rules": revision})
-    return RuleVersion(rule=rule, version=version, config=dict(config), author=author, valid_from_us=now_us)
+    return new

@@ -20,6 +20,12 @@ def take_next(session: Session, name: Counted) -> int:
     return taken
 
 
+def hold(session: Session, name: Counted) -> int:
+    """The last number, with the row locked until the transaction ends: no one takes the next meanwhile."""
+    held: int = session.execute(select(SEQUENCER.c.seq).where(SEQUENCER.c.name == name).with_for_update()).scalar_one()
+    return held
+
+
 def last(session: Session, name: Counted) -> int:
     """The last number that was given and committed; 0 before the first."""
     found: int = session.execute(select(SEQUENCER.c.seq).where(SEQUENCER.c.name == name)).scalar_one()

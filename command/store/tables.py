@@ -225,6 +225,7 @@ DELIVERY: Final = Table(
     Column("state", SafeText, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Microseconds, nullable=False),
+    Column("attempted_at", Microseconds),
     Column("confirmed_at", Microseconds),
     Column("last_error", SafeText),
 )

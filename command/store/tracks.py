@@ -13,9 +13,8 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S
-from command.domain.clock import from_us as datetime_of
 from command.domain.track import TRACK_STATE_DTYPE, Track
-from command.store.columnar import Columnar, read_rows
+from command.store.columnar import Columnar, bound, read_rows
 from command.store.engine import driver_connection
 from command.store.jsonb import clean_text
 from command.store.notify import notify
@@ -202,8 +201,8 @@ def track_history(
         STATE_ROWS,
         _HISTORY,
         track_id,
-        datetime_of(from_us),
-        datetime_of(to_us),
+        bound(from_us),
+        bound(to_us),
         min(limit, MAX_HISTORY_ROWS),
     )
     return newest_first[::-1]
@@ -228,9 +227,9 @@ def tracks_as_of(
     rows = session.execute(
         _AS_OF,
         {
-            "at": datetime_of(at_us),
-            "since": datetime_of(at_us - AS_OF_LOOKBACK_US),
-            "recorded_by": datetime_of(recorded_by_us) if recorded_by_us is not None else "infinity",
+            "at": bound(at_us),
+            "since": bound(at_us - AS_OF_LOOKBACK_US),
+            "recorded_by": bound(recorded_by_us) if recorded_by_us is not None else "infinity",
             "west": west,
             "south": south,
             "east": east,

@@ -1,7 +1,8 @@
 """Making and migrating the schemas: `shared` once a database, and one schema a realm.
 
-Two Alembic histories and one way to run them. The histories are package data (shared/, realm/ beside this file),
-so an installed wheel migrates like a checkout. Each schema has its own alembic_version table; one advisory lock lets one process migrate at a time.
+Two Alembic histories and one way to run them. The histories are package data (shared/, realm/ beside this file), so
+an installed wheel migrates like a checkout. Each schema has its own alembic_version table; one advisory lock lets one
+process migrate at a time.
 """
 
 from __future__ import annotations

@@ -230,6 +230,7 @@ CREATE TABLE delivery (
     state text NOT NULL CHECK (state IN ('pending', 'confirmed', 'failed')),
     attempts integer NOT NULL CHECK (attempts >= 0),
     created_at timestamptz NOT NULL,
+    attempted_at timestamptz,
     confirmed_at timestamptz,
     last_error text,
     CHECK ((state = 'confirmed') = (confirmed_at IS NOT NULL))
