@@ -1,0 +1,207 @@
+"""The command line: one verb a process or task. Wiring is in command.app; a verb only reads its words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from command.domain.realm import Realm
+from command.settings import BadSettings, Settings, load_settings
+
+cli = typer.Typer(
+    name="mizugiwa",
+    help="Mizugiwa (水際): an operations centre for a customs authority that guards a coast.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); docs/settings.md lists them.")]
+RealmName = Annotated[str, typer.Option("--realm", help="live, drill-NAME or replay-NAME.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"mizugiwa: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def _say(line: str) -> None:
+    """To people, beside a result on standard output."""
+    typer.echo(line, err=True)
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load_settings(config)
+    except BadSettings as exc:
+        _fail(str(exc))
+
+
+def _realm(name: str) -> Realm:
+    try:
+        return Realm.parse(name)
+    except ValueError as exc:
+        _fail(str(exc))
+
+
+@cli.command()
+def up(
+    config: Config = None,
+    drill: Annotated[
+        str | None, typer.Option(help="Run this drill instead of the live realm, for example tsushima-night.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as the clock a drill runs.", min=0.1, max=60)
+    ] = 1.0,
+) -> None:
+    """Start everything, show the console's address, keep it running. Ctrl-C stops every process.
+
+    With no source configured, and none ever before, the drill tsushima-night runs.
+    """
+    from command.app.up import run
+
+    run(_settings(config), config=config, drill=drill, speed=speed, say=_say)
+
+
+@cli.command()
+def gateway(config: Config = None, realm: RealmName = "live") -> None:
+    """Run the sources and publish what they observe."""
+    from command.app import program, sources
+
+    settings, where = _settings(config), _realm(realm)
+    with program.process("gateway", settings, where) as (here, stop):
+        sources.run_gateway(here, stop)
+
+
+@cli.command()
+def intake(config: Config = None, realm: RealmName = "live") -> None:
+    """Take observations into the picture: deduplicate, track, apply the rules, store. One a realm."""
+    from command.app import picture, program
+
+    settings, where = _settings(config), _realm(realm)
+    with program.process("intake", settings, where) as (here, stop):
+        picture.run_intake(here, stop)
+
+
+@cli.command()
+def dispatch(config: Config = None, realm: RealmName = "live") -> None:
+    """Send alerts to the responders' queues, and the heartbeat."""
+    from command.app import picture, program
+
+    settings, where = _settings(config), _realm(realm)
+    with program.process("dispatch", settings, where) as (here, stop):
+        picture.run_dispatch(here, stop)
+
+
+@cli.command()
+def web(config: Config = None, realm: RealmName = "live") -> None:
+    """Serve the console and the API."""
+    from command.app import program, web
+
+    settings, where = _settings(config), _realm(realm)
+    with program.process("web", settings, where) as (here, stop):
+        web.run_web(here, stop)
+
+
+@cli.command()
+def drill(
+    name: Annotated[str, typer.Argument(help="The scenario, for example tsushima-night.")],
+    config: Config = None,
+) -> None:
+    """Send a drill's protocol bytes to its gateway. `mizugiwa up --drill NAME` runs the whole of it."""
+    from command.app import drilling, program
+
+    settings, where = _settings(config), _realm(f"drill-{name}")
+    with program.process("drill", settings, where) as (here, stop):
+        drilling.run_feeder(here, stop)
+
+
+@cli.command()
+def responder(
+    team: Annotated[str, typer.Option(help="The team whose alerts to show.")],
+    config: Config = None,
+    realm: RealmName = "live",
+    language: Annotated[str, typer.Option("--lang", help="ja or en.")] = "ja",
+    as_json: AsJson = False,
+    count: Annotated[int | None, typer.Option(help="End after this many alerts.", min=1)] = None,
+) -> None:
+    """A responder's client: print the team's alerts, and warn when the heartbeat stops."""
+    from command.app.responder import run_responder
+
+    run_responder(
+        _settings(config), _realm(realm), team=team, language=language, as_json=as_json, count=count, out=sys.stdout
+    )
+
+
+@cli.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings: NMEA, .tlog or .csv.")],
+    config: Config = None,
+    speed: Annotated[str, typer.Option(help="max, or how many times as fast as recorded.")] = "1",
+    realm: Annotated[str | None, typer.Option(help="replay-NAME; from the first file's name unless given.")] = None,
+    report: Annotated[str, typer.Option(help="text or json.")] = "text",
+) -> None:
+    """Play recordings through the real gateway, broker, intake and store, in a realm of their own."""
+    from command.app.replaying import run_replay
+
+    if report not in ("text", "json"):
+        _fail(f"--report {report!r}: write text or json")
+    told = run_replay(_settings(config), files, speed=speed, realm=None if realm is None else _realm(realm), say=_say)
+    if report == "json":
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        for key, value in told.items():
+            typer.echo(f"{key}: {value}")
+
+
+@cli.command()
+def doctor(config: Config = None) -> None:
+    """Say what is missing on this machine and the line that mends it. Changes nothing."""
+    from command.app.doctor import examine_machine
+
+    well = True
+    for finding in examine_machine(_settings(config)):
+        well &= finding.well
+        typer.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.what}: {finding.detail}")
+        if not finding.well and finding.mend:
+            typer.echo(f"      -> {finding.mend}")
+    raise typer.Exit(0 if well else 1)
+
+
+@cli.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="intake or alert-latency.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure one thing beside its peer, from a checkout. Figures and their commands are in docs/performance.md."""
+    from command.app.bench import run_bench
+
+    told = run_bench(name)
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        for key, value in told.items():
+            typer.echo(f"{key}: {value}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. What a person can mend is one line and exit code 2; a defect shows its traceback."""
+    try:
+        cli(list(arguments) if arguments is not None else None)
+    except Exception as exc:
+        from command.app.mendable import MENDABLE
+
+        if not isinstance(exc, MENDABLE):
+            raise
+        typer.echo(f"mizugiwa: {' '.join(str(exc).split())}", err=True)
+        raise SystemExit(2) from exc
+
+
+if __name__ == "__main__":
+    main()

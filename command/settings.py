@@ -10,9 +10,11 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from command.domain.alert import Severity
+from command.domain.observation import SubjectKind
 
 _SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
 FILE_NAME: Final = "mizugiwa.toml"
+ASSET_KINDS: Final = ("VESSEL", "AIR_DRONE", "UNDERWATER_DRONE", "SURFACE_DRONE", "AIRCRAFT")
 
 
 class BadSettings(ValueError):
@@ -66,9 +68,17 @@ class AssetSettings(_Part):
     """A vehicle or vessel of ours: never alarmed on as a contact."""
 
     subject: str = Field(pattern=r"^(mmsi|mavlink|label):[0-9a-z]+$")
-    kind: str
+    kind: SubjectKind
+    """vessel, air_drone, underwater_drone, surface_drone or aircraft."""
     name_ja: str
     name_en: str
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _by_word(cls, word: object) -> SubjectKind:
+        if isinstance(word, str) and word.upper() in ASSET_KINDS:
+            return SubjectKind[word.upper()]
+        raise ValueError(f"write one of {', '.join(kind.lower() for kind in ASSET_KINDS)}")
 
 
 class Settings(_Part):

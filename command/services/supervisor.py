@@ -105,6 +105,20 @@ class Supervisor:
         file.flush()
         self._lock = file
 
+    def release(self) -> None:
+        """Give the data directory free."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def add(self, children: Sequence[Child]) -> None:
+        """Further children, before `run`: what they are called with is known only after the servers run."""
+        self._watches += [_Watch(child=child) for child in children]
+
+    @property
+    def stopping(self) -> threading.Event:
+        return self._stop
+
     def request_stop(self) -> None:
         self._stop.set()
 
@@ -119,8 +133,6 @@ class Supervisor:
                 self._stop.wait(_LOOK_EVERY_S)
         finally:
             self._end_children()
-            if self._lock is not None:
-                self._lock.close()
 
     def _record(self, child: Child) -> Path:
         return self._run_dir / f"{child.name}.json"

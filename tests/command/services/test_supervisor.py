@@ -34,6 +34,7 @@ class Running:
         self.supervisor.request_stop()
         self.thread.join(timeout=30)
         assert not self.thread.is_alive()
+        self.supervisor.release()
 
 
 def pid_of(data_dir: Path, name: str) -> int | None:
@@ -112,6 +113,9 @@ def test_a_second_supervisor_on_the_same_folder_is_refused(tmp_path: Path) -> No
         second = Supervisor(tmp_path, [], NO_SERVERS, on_event=lambda *_: None)
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
             second.lock()
+        first.supervisor.release()
+        second.lock()
+        second.release()
     finally:
         first.stop()
 

@@ -1,0 +1,1 @@
+"""Wiring: settings and servers become running processes. The only place that knows every part."""

@@ -1,0 +1,33 @@
+"""What is missing on this machine and in the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from command.app.sources import make_feeds
+from command.services.doctor import Finding, examine
+from command.settings import BadSettings, Settings
+
+BUNDLE: Final = Path(str(resources.files("dashboards"))) / "assets" / "map"
+
+
+def examine_machine(settings: Settings) -> Iterator[Finding]:
+    """The verb `doctor`."""
+    yield from examine(
+        settings.data_dir,
+        database_url=settings.database_url,
+        amqp_url=settings.amqp_url,
+        web_host=settings.web.host,
+        web_port=settings.web.port,
+        bundle=BUNDLE,
+    )
+    try:
+        feeds = make_feeds(settings.sources)
+    except BadSettings as exc:
+        yield Finding(what="sources", well=False, detail=str(exc), mend="correct it in the settings file")
+    else:
+        names = ", ".join(feed.name for feed in feeds)
+        yield Finding(what="sources", well=True, detail=names or "none configured: `mizugiwa up` runs a drill")

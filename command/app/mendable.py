@@ -1,0 +1,30 @@
+"""What can go wrong that a person can mend: told in one line, without a traceback."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from alerts.engine import BadRuleConfig
+from command.bus import BrokerUnavailable
+from command.operations.drill import BadPorts, UnknownScenario
+from command.operations.replay import ReplayStopped
+from command.services import AlreadyRunning, ServiceMissing
+from command.settings import BadSettings
+from command.store.engine import StoreNotMigrated, StoreUnavailable
+from command.store.realms import UnknownRealm
+from sensors.recordings import BadRecording
+
+MENDABLE: Final = (
+    AlreadyRunning,
+    BadPorts,
+    BadRecording,
+    BadRuleConfig,
+    BadSettings,
+    BrokerUnavailable,
+    ReplayStopped,
+    ServiceMissing,
+    StoreNotMigrated,
+    StoreUnavailable,
+    UnknownRealm,
+    UnknownScenario,
+)

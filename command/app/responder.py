@@ -1,0 +1,33 @@
+"""A responder's client on the terminal."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from command.app.program import endpoints_of, stop_on_signals
+from command.domain.realm import Realm
+from command.operations import respond
+from command.settings import Settings
+
+
+def run_responder(
+    settings: Settings,
+    realm: Realm,
+    *,
+    team: str,
+    language: str,
+    as_json: bool,
+    count: int | None,
+    out: TextIO,
+) -> None:
+    """The verb `responder`: a team's alerts on standard output until Ctrl-C."""
+    respond.run(
+        amqp_url=endpoints_of(settings).amqp_url,
+        realm=realm,
+        team=team,
+        language=language,
+        out=out,
+        stop=stop_on_signals(),
+        as_json=as_json,
+        count=count,
+    )

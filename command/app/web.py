@@ -1,0 +1,51 @@
+"""The console and the API as a process."""
+
+from __future__ import annotations
+
+import threading
+
+import uvicorn
+
+from command.api.web import make_web
+from command.app.program import Program
+from command.bus import QueueWatch
+from command.operations import dispatch
+from command.operations.console import Console
+from command.operations.people import AccountRules, Accounts, SessionGate
+from dashboards.shell import mount_console
+from maps.basemap import TILES_FILE
+
+
+def run_web(program: Program, stop: threading.Event) -> None:
+    """The verb `web`: the console, until SIGTERM or Ctrl-C, which the HTTP server takes itself."""
+    web = program.settings.web
+    rules = AccountRules(session_lasts_s=int(web.session_hours * 3600))
+    with QueueWatch(
+        program.endpoints.amqp_url, program.realm.vhost, dispatch.watched_queues(program.teams), name="mizugiwa web"
+    ) as watch:
+        console = Console(
+            program.engine,
+            database_url=program.endpoints.database_url,
+            realm=program.realm,
+            clock=program.clock(stop),
+            queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
+        )
+        application = make_web(
+            console=console,
+            accounts=Accounts(program.engine, rules=rules),
+            gate=SessionGate(program.engine, rules=rules),
+            basemap=TILES_FILE,
+            mount=lambda server: mount_console(server, console),
+            secure=web.tls_key is not None,
+        )
+        uvicorn.run(
+            application,
+            host=web.host,
+            port=web.port,
+            ssl_certfile=web.tls_certificate,
+            ssl_keyfile=web.tls_key,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
