@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,9 +12,10 @@ from command.bus import Topology, declare_topology, observation_topology
 from command.domain.clock import Clock, DataClock, ScenarioClock
 from command.domain.realm import Realm, RealmKind
 from command.services import Endpoints, ensure_vhost
+from command.store.assets import Asset, put_asset
 from command.store.engine import realm_session, shared_session
 from command.store.migrations import ensure_realm, migrate
-from command.store.realms import load_realm_clock, save_realm_clock
+from command.store.realms import list_realms, load_realm_clock, save_realm_clock
 from command.store.rules import current_rules, put_rule
 
 
@@ -25,6 +26,7 @@ def open_realm(
     *,
     clock: ScenarioClock | DataClock | None = None,
     rules: Mapping[str, Mapping[str, Any]] | None = None,
+    assets: Sequence[Asset] = (),
     topology: Topology | None = None,
 ) -> Clock:
     """Make what the realm lacks and return its clock. May be repeated.
@@ -32,17 +34,20 @@ def open_realm(
     clock: what the realm runs on from now: None for `live` (the host's clock), a ScenarioClock for a drill or a paced
     replay, a DataClock for a replay at full speed; with None a drill or a replay that is there keeps its own, but a
     DataClock never runs back. rules: rule -> configuration; one that differs from the stored version becomes a new
-    version. topology: queues to declare besides that of the observations.
-    Raises ValueError for a clock that does not go with the realm, alerts.engine.BadRuleConfig before anything is
-    changed, StoreUnavailable, StoreNotMigrated, BrokerUnavailable, ServiceMissing.
+    version. assets: our own vehicles, added or changed. topology: queues to declare besides that of the observations.
+    Raises ValueError for a clock that does not go with the realm or a new realm without its clock,
+    alerts.engine.BadRuleConfig before anything is changed, StoreUnavailable, StoreNotMigrated, BrokerUnavailable,
+    ServiceMissing.
     """
     _check(realm, clock)
     for name, config in (rules or {}).items():
         check_rule_config(name, config)
+    migrate(engine)
+    if clock is None and realm.kind is not RealmKind.LIVE and realm not in list_realms(engine):
+        raise ValueError(f"{realm.name} is not there yet; a new drill or replay needs its clock")
     ensure_vhost(endpoints, realm.vhost)
     declared = observation_topology() if topology is None else observation_topology() + topology
     declare_topology(endpoints.amqp_url, realm.vhost, declared)
-    migrate(engine)
     ensure_realm(engine, realm, clock=clock)
     with realm_session(engine, realm) as session:
         stored = load_realm_clock(session, realm)
@@ -55,6 +60,8 @@ def open_realm(
         for name, config in (rules or {}).items():
             if in_force.get(name) != dict(config):
                 put_rule(session, name, dict(config), "settings", now)
+        for asset in assets:
+            put_asset(session, asset.subject, asset.kind, asset.name_ja, asset.name_en)
     return clock or stored
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +24,7 @@ from command.operations.realms import open_realm
 from command.services import Endpoints
 from command.store.alerts import counts_by_rule
 from command.store.engine import realm_session
+from command.store.realms import save_realm_clock
 from command.store.tracks import load_latest
 from sensors.rejects import RejectStore
 from sensors.replay import ReplayConfig, ReplaySource
@@ -70,6 +72,10 @@ def replay(
         raise ValueError(f"realm {wanted.name}: recordings are replayed in a realm replay-NAME only")
     source = ReplaySource(ReplayConfig(name=SOURCE, files=tuple(files), speed=speed))
     clock = open_realm(engine, endpoints, wanted, clock=_clock(speed, source.first_us), rules=rules)
+    if isinstance(clock, ScenarioClock):
+        clock = replace(clock, host_start_us=SystemClock().now_us())  # opening a new realm has taken time
+        with realm_session(engine, wanted) as session:
+            save_realm_clock(session, wanted, clock)
     halt = stop or threading.Event()
     began_s = time.perf_counter()
     with (

@@ -44,6 +44,9 @@ from sensors.tracking.tracker import TrackChange, TrackerOutput
 
 REPORTS_TO_RESEED: Final = 3
 """So many impossible reports in a row that agree with each other are the truth."""
+MAX_TRACKS: Final = 300_000
+"""Some 2 kB of memory each. A receiver hears thousands of vessels; more identities than this are a flood of invented
+ones, whose rows are stored and counted (`too_many_tracks`) but open no track."""
 SIGMAS: Final = 3.0
 SLOWEST_COURSE_MPS: Final = 0.1
 """Under this speed a course means nothing and is not told."""
@@ -60,8 +63,8 @@ Indices = npt.NDArray[np.intp]
 class IdentityTracker:
     """The Tracker of identified subjects. Implements sensors.tracking.tracker.Tracker."""
 
-    def __init__(self, realm: str) -> None:
-        self._realm = realm
+    def __init__(self, realm: str, *, max_tracks: int = MAX_TRACKS) -> None:
+        self._realm, self._max_tracks = realm, max_tracks
         self._clear()
 
     def _clear(self) -> None:
@@ -100,27 +103,30 @@ class IdentityTracker:
         quarantined = (rows["flags"] & int(ObservationFlag.CLOCK_OFF)) != 0
         unidentified = ~quarantined & (rows["subject_scheme"] == int(IdentityScheme.NONE))
         kept = np.flatnonzero(~(quarantined | unidentified))
-        counts.update(_counted(clock_off=quarantined, unidentified=unidentified))
+        counts.update(_counted(quarantined=quarantined, unidentified=unidentified))
         if not len(kept):
             return TrackerOutput(counts=counts)
 
+        slots = self._slots_of(rows[kept])
+        if refused := int(np.count_nonzero(slots < 0)):
+            counts["too_many_tracks"] = refused
+            kept, slots = kept[slots >= 0], slots[slots >= 0]
         taken = rows[kept]
-        slots = self._slots_of(taken)
-        states = np.zeros(len(taken), dtype=TRACK_STATE_DTYPE)
+        after = np.empty(len(taken), dtype=SLOT_DTYPE)
         made = np.zeros(len(taken), dtype=np.bool_)
         believed = np.zeros(len(taken), dtype=np.bool_)
         for chosen in _rounds(slots):
-            made[chosen], believed[chosen], states[chosen] = self._advance(
+            made[chosen], believed[chosen], after[chosen] = self._advance(
                 slots[chosen], taken[chosen], recorded_at_us, counts
             )
         self._merge_facts(batches, kept, slots, believed)
-        touched = np.unique(slots[made])
-        changed = self._publish(touched)
-        states = states[made]
+        states = _states(after[made], taken[made])
         joined = b"".join([self._id_bytes[i] for i in slots[made].tolist()])
         states["track_id"] = np.frombuffer(joined, dtype="V16")
         return TrackerOutput(
-            states=states[np.argsort(states["observed_at_us"], kind="stable")], changed=changed, counts=counts
+            states=states[np.argsort(states["observed_at_us"], kind="stable")],
+            changed=self._publish(np.unique(slots[made])),
+            counts=counts,
         )
 
     def tick(self, now_us: int) -> TrackerOutput:
@@ -139,13 +145,15 @@ class IdentityTracker:
         return TrackerOutput(changed=self._publish(different))
 
     def _slots_of(self, rows: Rows) -> Indices:
-        """(n,) each row's slot; a new identity gets one."""
+        """(n,) each row's slot; a new identity gets one, or -1 where there are too many tracks."""
         own = ((rows["flags"] & _OWN_SHIP) != 0).tolist()
         keys = zip(rows["subject_scheme"].tolist(), rows["subject_key"].tolist(), own, strict=True)
         found = np.empty(len(rows), dtype=np.intp)
         for i, key in enumerate(keys):
             at = self._index.get(key)
-            found[i] = self._open(key) if at is None else at
+            if at is None:
+                at = self._open(key) if self._count < self._max_tracks else -1
+            found[i] = at
         return found
 
     def _open(self, key: tuple[int, int, bool]) -> int:
@@ -173,7 +181,7 @@ class IdentityTracker:
     def _advance(
         self, at: Indices, rows: Rows, recorded_at_us: int, counts: Counter[str]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Rows]:
-        """One row a track. (made a state, was believed, the states)."""
+        """One row a track. (made a state, was believed, the slots afterwards)."""
         slots = self._slots[at]
         observed = rows["observed_at_us"]
         positional = (
@@ -209,7 +217,7 @@ class IdentityTracker:
             slots[name] = np.where(believed & np.isfinite(rows[name]), rows[name], slots[name])
         self._slots[at] = slots
         counts.update(_counted(late=late, impossible_jump=jumped))
-        return ~late, believed, _states(slots, rows)
+        return ~late, believed, slots
 
     def _merge_facts(
         self, batches: Sequence[ObservationBatch], kept: Indices, slots: Indices, believed: npt.NDArray[np.bool_]

@@ -94,7 +94,6 @@ class Intake:
         """Serve until `stop`; what was not committed by then goes back to the queue by itself."""
         next_tick_s = next_beat_s = monotonic()
         try:
-            self._persist(self._keeper.restore, stop)
             while not stop.is_set():
                 letters = self._collect(min(next_tick_s, next_beat_s) - monotonic())
                 if letters:
@@ -264,16 +263,12 @@ def serve(engine: Engine, amqp_url: str, realm: Realm, *, stop: threading.Event)
 
     Raises UnknownRealm where the realm was never opened (operations.realms.open_realm).
     """
-    clock = None
-    while clock is None:
-        try:
-            clock = realm_clock(engine, realm)
-        except (StoreUnavailable, StoreNotMigrated) as exc:
-            _log.warning("waiting for the database", error=str(exc))
-            if stop.wait(RETRY_FIRST_S):
-                return
+    keeper = _ready_keeper(engine, realm, stop)
+    if keeper is None:
+        return
     topology = observation_topology()
     with ExitStack() as stack:
+        # Only now: messages taken by a process that cannot start yet come nearer to the delivery limit each time.
         consumer = stack.enter_context(
             Consumer(
                 amqp_url, realm.vhost, (OBSERVATIONS,), prefetch=PREFETCH, name="mizugiwa intake", topology=topology
@@ -282,5 +277,21 @@ def serve(engine: Engine, amqp_url: str, realm: Realm, *, stop: threading.Event)
         watch = stack.enter_context(
             QueueWatch(amqp_url, realm.vhost, (OBSERVATIONS,), name="mizugiwa intake queues", topology=topology)
         )
-        keeper = PictureKeeper(engine, realm, clock=clock, tracker=IdentityTracker(realm.name))
         Intake(engine, realm, keeper=keeper, consumer=consumer, depths=watch.depths).run(stop)
+
+
+def _ready_keeper(engine: Engine, realm: Realm, stop: threading.Event) -> PictureKeeper | None:
+    """A keeper that remembers what is stored; None where `stop` was set before the database was there."""
+    pause_s = RETRY_FIRST_S
+    while True:
+        try:
+            clock = realm_clock(engine, realm)
+            keeper = PictureKeeper(engine, realm, clock=clock, tracker=IdentityTracker(realm.name))
+            keeper.restore()
+        except (StoreUnavailable, StoreNotMigrated) as exc:
+            _log.warning("waiting for the database", error=str(exc))
+            if stop.wait(pause_s):
+                return None
+            pause_s = min(RETRY_LONGEST_S, pause_s * 2.0)
+        else:
+            return keeper

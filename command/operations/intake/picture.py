@@ -129,6 +129,7 @@ class PictureKeeper:
             self._areas_revision = -1
             self._refresh(session)
         self._flush_seq = flush_seq
+        self._ticked_us = 0
         self._restored = True
 
     def take(self, batches: Sequence[ObservationBatch], health: Sequence[SourceHealth] = ()) -> Flushed:

@@ -237,8 +237,9 @@ def test_two_intakes_of_one_realm_correct_each_other(engine: Engine, realm: Real
 
 def test_on_a_data_clock_silence_inside_one_flush_is_found(engine: Engine, realm: Realm) -> None:
     with realm_session(engine, realm) as session:
-        put_rule(session, "ais_gap", {"min_gap_s": 1800.0}, "test", NOW_US)
-    dark = [report(10.0 * i, OUTSIDE, mmsi=431_000_001, speed_mps=5.0, course_deg=90.0) for i in range(30)]
+        put_rule(session, "ais_gap", {}, "test", NOW_US)
+    legs = [destination(OUTSIDE, course_deg=90.0, distance_m=50.0 * i) for i in range(90)]
+    dark = [report(10.0 * i, p, mmsi=431_000_001, speed_mps=5.0, course_deg=90.0) for i, p in enumerate(legs)]
     steady = [report(10.0 * i + 1, INSIDE, mmsi=431_000_002, speed_mps=0.0) for i in range(900)]
     kept = keeper(engine, realm)
 
@@ -260,7 +261,8 @@ def test_a_quarantined_clock_is_stored_and_moves_neither_track_nor_time(engine: 
     done = kept.take([ahead])
 
     ids_stored, ((track, _),), _ = stored(engine, realm)
-    assert (len(ids_stored), done.counts["clock_off"], track.position) == (2, 2, OUTSIDE)
+    assert (len(ids_stored), track.position) == (2, OUTSIDE)
+    assert done.counts == {"clock_off": 1, "quarantined": 1}
     assert kept.clock.now_us() == NOW_US
 
 
@@ -375,14 +377,14 @@ def test_a_batch_that_can_never_be_processed_ends_in_the_dead_letters_after_the_
         assert publisher.publish(part.to_bytes(), kind="observations")
 
     with Running(engine, amqp_url, realm, tracker=Choking(realm.name)) as intake:
-        eventually(lambda: depth(amqp_url, realm, OBSERVATION_DEAD_LETTERS) == 1)
-        eventually(lambda: intake.progress.settled == 6)
+        eventually(lambda: depth(amqp_url, realm, OBSERVATION_DEAD_LETTERS) == 1, within_s=90.0)
+        eventually(lambda: intake.progress.settled == 6, within_s=90.0)
 
     assert intake.progress.failed > 1
     assert intake.progress.new == 120
 
 
-def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_nothing_is_missing(  # noqa: PLR0917 - fixtures
+def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_nothing_is_missing(
     engine: Engine,
     realm: Realm,
     amqp_url: str,
@@ -406,8 +408,8 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_afterwards_nothi
         eventually(lambda: intake.progress.trouble is not None)
         settled_meanwhile = intake.progress.settled
         admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
-        eventually(lambda: intake.progress.settled == 20)
-        eventually(lambda: intake.progress.trouble is None)
+        eventually(lambda: intake.progress.settled == 20, within_s=60.0)
+        eventually(lambda: intake.progress.trouble is None, within_s=60.0)
 
     assert settled_meanwhile == 10
     assert len(stored(engine, realm)[2]) == 400
@@ -428,7 +430,7 @@ serve(make_engine(sys.argv[1]), sys.argv[2], Realm.parse(sys.argv[3]), stop=thre
 """
 
 
-def test_killed_at_any_moment_it_loses_nothing_and_alarms_once(  # noqa: PLR0917 - fixtures
+def test_killed_at_any_moment_it_loses_nothing_and_alarms_once(
     engine: Engine,
     realm: Realm,
     amqp_url: str,
@@ -446,7 +448,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_alarms_once(  # noqa: PLR0917
         intake = subprocess.Popen(command)
         try:
             goal = 4_000 if kill_at is None else kill_at
-            eventually(lambda goal=goal: len(stored(engine, realm)[0]) >= goal, within_s=60.0)
+            eventually(lambda goal=goal: len(stored(engine, realm)[0]) >= goal, within_s=90.0)
             if kill_at is None:
                 eventually(lambda: depth(amqp_url, realm, OBSERVATIONS) == 0)
         finally:

@@ -192,7 +192,7 @@ def test_a_quarantined_row_touches_nothing() -> None:
 
     output = update(tracker, batch({"at_s": 0, "position": IZUHARA, "flags": ObservationFlag.CLOCK_OFF}))
 
-    assert (len(output.states), dict(tracker.tracks), output.counts) == (0, {}, {"clock_off": 1})
+    assert (len(output.states), dict(tracker.tracks), output.counts) == (0, {}, {"quarantined": 1})
 
 
 def test_a_row_without_an_identity_is_counted_and_makes_no_track() -> None:
@@ -322,3 +322,14 @@ def test_a_filter_state_of_another_version_is_replaced_by_what_the_track_says() 
     assert not output.counts
     assert list(second.tracks) == list(first.tracks)
     assert distance_m(place(only(second)), along(80)) < 60.0
+
+
+def test_a_flood_of_invented_identities_is_counted_and_known_tracks_go_on() -> None:
+    tracker = IdentityTracker("live", max_tracks=3)
+    update(tracker, batch({"at_s": 0, "position": IZUHARA}))
+
+    flood = batch(*({"at_s": i, "position": IZUHARA, "subject_key": 100 + i} for i in range(10)))
+    output = update(tracker, flood, batch({"at_s": 10, "position": along(80)}))
+
+    assert output.counts == {"too_many_tracks": 8}
+    assert (len(tracker.tracks), len(output.states)) == (3, 3)

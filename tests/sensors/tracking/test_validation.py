@@ -125,7 +125,7 @@ def test_no_bytes_whatever_stop_validation_or_the_tracker(noise: bytes) -> None:
 
     dropped = sum(counts[reason] for reason in ("time_out_of_range", "unknown_kind", "unknown_scheme"))
     assert len(passed) + dropped == len(rows)
-    unfused = sum(output.counts[reason] for reason in ("clock_off", "unidentified", "late"))
+    unfused = sum(output.counts[reason] for reason in ("quarantined", "unidentified", "late"))
     assert len(output.states) + unfused == len(passed)
 
 
