@@ -53,7 +53,9 @@ def geometry_from_geojson(value: Mapping[str, Any]) -> CleanGeometry:
     if kind not in ("Polygon", "MultiPolygon"):
         raise BadAreaGeometry("not_a_polygon", found=str(kind)[:40])
     try:
-        return clean_geometry(shape(value))
+        with np.errstate(invalid="ignore"):  # what is not a number is refused below, in words
+            geometry = shape(value)
+        return clean_geometry(geometry)
     except BadAreaGeometry:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError) as exc:
@@ -84,8 +86,10 @@ def clean_geometry(geometry: BaseGeometry) -> CleanGeometry:
     unwrapped = MultiPolygon([_unwrapped(part) for part in parts])
     valid = bool(unwrapped.is_valid)
     whole = unwrapped if valid else shapely.make_valid(unwrapped, method="structure", keep_collapsed=False)
+    if whole.is_empty:
+        raise BadAreaGeometry("too_small", min_area=int(MIN_AREA_M2))
     cut = _cut_at_antimeridian(whole)
-    if cut.is_empty or abs(WGS84.geometry_area_perimeter(cut)[0]) < MIN_AREA_M2:
+    if abs(WGS84.geometry_area_perimeter(cut)[0]) < MIN_AREA_M2:
         raise BadAreaGeometry("too_small", min_area=int(MIN_AREA_M2))
     return CleanGeometry(geometry=cut, mended=not valid)
 
