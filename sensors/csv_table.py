@@ -196,12 +196,12 @@ class CsvDecoder:
         except BadRow as exc:
             self._reject(exc.reason, line, received_at_us)
             return
-        observed_at_us = row[1]
+        observation_id, observed_at_us = row[:2]
         self._tally.take(received_at_us=received_at_us)
-        if self._recent.has(line, observed_at_us):
+        if self._recent.has(observation_id, observed_at_us):
             self._tally.duplicate()
             return
-        self._recent.add(line, observed_at_us)
+        self._recent.add(observation_id, observed_at_us)
         self._tally.decode(observed_at_us=observed_at_us, received_at_us=received_at_us)
         if facts:
             self._facts[len(self._rows)] = facts

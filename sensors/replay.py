@@ -64,7 +64,11 @@ class ReplaySource:
     @property
     def first_us(self) -> int:
         """The time of the earliest first record: where the clock of a replay's realm starts."""
-        return min((next(_timed(i, r)).at_us for i, r in enumerate(self._recordings) if _has_any(r)), default=0)
+        firsts = (
+            next((record.recorded_at_us for record in recording.read() if record.recorded_at_us is not None), None)
+            for recording in self._recordings
+        )
+        return min((first for first in firsts if first is not None), default=0)
 
     def run(self, ctx: SourceContext) -> None:
         """Feed every record at its time. A file that breaks off in the middle ends there, and `detail` says so."""
@@ -104,10 +108,6 @@ def _timed(index: int, recording: Recording) -> Iterator[_Timed]:
     for number, record in enumerate(recording.read()):
         last_us = last_us if record.recorded_at_us is None else record.recorded_at_us
         yield _Timed(last_us, index, number, record.data)
-
-
-def _has_any(recording: Recording) -> bool:
-    return next(recording.read(), None) is not None
 
 
 def _until_trouble(records: Iterator[_Timed], path: Path, trouble: list[str]) -> Iterator[_Timed]:

@@ -18,12 +18,12 @@ from command.domain.observation import ObservationFlag, ObservationKind, Subject
 
 NAN: Final = math.nan
 HIGH_ACCURACY_M: Final = 10.0
-"""Position accuracy 1 means better than 10 m (M.1371-5, table 48)."""
+"""Position accuracy 1 means better than 10 m (M.1371-5, messages 1 to 3)."""
 LONG_RANGE_M: Final = 185.2
 """Message 27 gives tenths of a minute: 0.1 nautical mile of latitude."""
 STATUS_SART_ACTIVE: Final = 14
 STATUS_UNDEFINED: Final = 15
-"""A locating beacon under test reports status 15 (IEC 61097-14, 9.2); at any other it is meant."""
+"""A locating beacon under test reports status 15 (IEC 61097-14); at any other it is meant."""
 BEACON_PREFIXES: Final = (970, 972, 974)
 """AIS-SART, man overboard, EPIRB-AIS (ITU-R M.585-9, annex 2)."""
 
@@ -47,6 +47,8 @@ MIN_BITS: Final[Mapping[int, int]] = {
 }
 """Bits up to the end of the last field without which a message of this type says nothing."""
 NEWEST_TYPE: Final = 28
+MAX_CHARACTERS: Final = 200
+"""A message takes at most five slots of 256 bits, less 88 of framing: 1,192 bits in 199 characters of six."""
 
 
 class BadPayload(ValueError):
@@ -86,6 +88,8 @@ def read_payload(payload: bytes, fill_bits: int) -> Report | Ignored:
     """The report in an armoured payload. Raises BadPayload."""
     if not payload:
         raise BadPayload("no_payload")
+    if len(payload) > MAX_CHARACTERS:
+        raise BadPayload("payload_too_long")
     if payload.translate(None, _ARMOUR):
         raise BadPayload("bad_payload")
     bits = bit_vector(payload, fill_bits)
@@ -121,6 +125,12 @@ def kind_of_mmsi(mmsi: int) -> SubjectKind:
     if mmsi // 10_000_000 == 99:
         return SubjectKind.AID_TO_NAVIGATION
     return SubjectKind.VESSEL
+
+
+def _kind_of_craft(mmsi: int) -> SubjectKind:
+    """As kind_of_mmsi, for messages that only craft send: a wrongly entered number makes no base station of a ship."""
+    kind = kind_of_mmsi(mmsi)
+    return SubjectKind.VESSEL if kind is SubjectKind.BASE_STATION else kind
 
 
 def _scaled(value: float, *, below: float, factor: float = 1.0) -> float:
@@ -163,7 +173,7 @@ def _moving(
         message.msg_type,
         mmsi,
         ObservationKind.POSITION,
-        subject_kind or kind_of_mmsi(mmsi),
+        subject_kind or _kind_of_craft(mmsi),
         flags | _beacon_flags(mmsi, status),
         lon,
         lat,
@@ -257,7 +267,7 @@ def _aid_to_navigation(message: Any, size: int) -> Report:
     if size >= 249:
         facts |= _dimensions(message)
     if size >= 260 and message.second <= 59 and message.off_position:
-        facts["off_position"] = True  # valid with a UTC second of 0 to 59 only (M.1371-5, table 73)
+        facts["off_position"] = True  # valid with a UTC second of 0 to 59 only (M.1371-5, message 21)
     if size >= 270 and message.virtual_aid:
         facts["virtual"] = True
     return Report(
@@ -299,7 +309,10 @@ def _long_range(message: Any, _: int) -> Report:
 
 def _static(message: Any, facts: dict[str, Any], *, flags: int = 0) -> Report:
     mmsi = message.mmsi
-    kind = SubjectKind.BASE_STATION if message.msg_type == 20 else kind_of_mmsi(mmsi)
+    if message.msg_type == 20:
+        kind = SubjectKind.BASE_STATION
+    else:
+        kind = _kind_of_craft(mmsi) if message.msg_type in (5, 24) else kind_of_mmsi(mmsi)
     return Report(message.msg_type, mmsi, ObservationKind.STATIC, kind, flags, facts=facts)
 
 

@@ -123,6 +123,11 @@ def test_each_type_says_what_it_is_about(
     assert batch.rows[0]["subject_key"] == fields["mmsi"]
 
 
+def test_a_ship_with_a_wrongly_entered_number_is_no_base_station(tally: Tally) -> None:
+    rows = decode(tally, sentences(class_a(mmsi=1_234)), sentences({"type": 24, "mmsi": 1_234, "shipname": "A"})).rows
+    assert set(rows["subject_kind"].tolist()) == {SubjectKind.VESSEL}
+
+
 def test_a_rescue_aircraft_has_whole_knots_and_an_altitude(tally: Tally) -> None:
     known = {"type": 9, "mmsi": 111_431_001, "lon": 130.0, "lat": 33.0, "course": 10.0}
     rows = decode(
@@ -308,6 +313,7 @@ def test_a_type_of_a_later_edition_is_kept_as_unknown(tally: Tally) -> None:
         ("AIVDM,1,1,,B,,0", "no_payload"),
         ("AIVDM,1,1,,B,13u=gHP3,0", "payload_too_short"),
         ("AIVDM,1,1,,B,13u,0", "payload_too_short"),
+        ("AIVDM,1,1,,B," + "13u=gHP3" * 26 + ",0", "payload_too_long"),
         ("AIVDM,1,1,,B,13u=gHP3CWPlvs2Q8sHW:5fD0h6~,0", "bad_payload"),
         ("AIVDM,1,1,,B,03u=gHP3CWPlvs2Q8sHW:5fD0h6a,0", "unknown_type"),
         ("AIVDM,1,1,,B,10000003CWPlvs2Q8sHW:5fD0h6a,0", "bad_mmsi"),
