@@ -162,13 +162,20 @@ class _Patience:
 
 
 def _send(waiting: Waiting, publisher: Publisher, patience: _Patience) -> None:
-    body = waiting.batch.to_bytes()
+    """Validate rows, here where they are many at a time, and publish them."""
+    tally = waiting.tally
+    batch, counts = validate(waiting.batch)
+    for reason, count in counts.items():
+        (tally.drop if reason in _DROPPED else tally.ignore)(reason, count)
+    if not len(batch):
+        return
+    body = batch.to_bytes()
     while not publisher.publish(body, kind="observations"):
         if patience.is_over():
-            waiting.tally.drop("not_sent_before_stop", len(waiting.batch))
+            tally.drop("not_sent_before_stop", len(batch))
             return
         time.sleep(RETRY_PUBLISH_S)
-    waiting.tally.publish(len(waiting.batch))
+    tally.publish(len(batch))
 
 
 class _Runner:
@@ -183,9 +190,6 @@ class _Runner:
         self.thread = threading.Thread(target=self._run, name=feed.name, daemon=True)
 
     def _emit(self, batch: ObservationBatch) -> None:
-        batch, counts = validate(batch)
-        for reason, count in counts.items():
-            (self.tally.drop if reason in _DROPPED else self.tally.ignore)(reason, count)
         self._outbox.put(batch, tally=self.tally, can_wait=self.feed.source.can_wait, stop=self._stop)
 
     def _run(self) -> None:
