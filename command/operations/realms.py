@@ -16,7 +16,7 @@ from command.store.assets import Asset, put_asset
 from command.store.engine import realm_session, shared_session
 from command.store.migrations import ensure_realm, migrate
 from command.store.realms import list_realms, load_realm_clock, save_realm_clock
-from command.store.rules import current_rules, put_rule
+from command.store.rules import put_rule
 
 
 def open_realm(
@@ -55,11 +55,8 @@ def open_realm(
             clock.advance(stored.latest_us)
         if clock is not None and clock != stored:
             save_realm_clock(session, realm, clock)
-        in_force = {version.rule: version.config for version in current_rules(session)}
-        now = (clock or stored).now_us()
         for name, config in (rules or {}).items():
-            if in_force.get(name) != dict(config):
-                put_rule(session, name, dict(config), "settings", now)
+            put_rule(session, name, config, "settings", (clock or stored).now_us())
         for asset in assets:
             put_asset(session, asset.subject, asset.kind, asset.name_ja, asset.name_en)
     return clock or stored
