@@ -78,19 +78,7 @@ class Distress:
             if world.now_us - last_seen_us < self._config.silent_after_s * US_PER_S:
                 continue
             del self._memory[key]
-            said = track_finding(
-                FindingKind.CLEARED,
-                f"{self.name}.silent",
-                severity=self._severity(entry),
-                subject=entry["subject"],
-                track_id=bytes.fromhex(key),
-                world=world,
-                start_us=entry["start_us"],
-                at_us=last_seen_us + round(self._config.silent_after_s * US_PER_S),
-                position=track.position if track else None,
-                params={"last_seen_us": last_seen_us},
-            )
-            findings.append(said)
+            findings.append(self._silent(entry, key, last_seen_us, world))
         return findings
 
     def _call(self, row: np.void, world: World) -> list[Finding]:
@@ -103,20 +91,13 @@ class Distress:
         located = bool(np.isfinite(row["lon"]) and np.isfinite(row["lat"]))
         entry = self._memory.get(key)
         if entry is None:
-            cause = "test" if is_test else _cause(row, world.tracks.get(row["track_id"].tobytes()))
-            entry = {
-                "start_us": t_us,
-                "told_us": t_us,
-                "called_us": t_us,
-                "test": is_test,
-                "located": located,
-                "cause": cause,
-                "subject": subject,
-            }
-            self._memory[key] = entry
-            return [self._told(FindingKind.OPENED, cause, entry, row, world=world)]
+            return [self._open(key, subject, row, world, located=located, is_test=is_test)]
         if t_us < entry["start_us"]:
             return []
+        if t_us - entry["called_us"] >= self._config.silent_after_s * US_PER_S + _CALLED_EVERY_US:
+            # No tick came in between: a recording read fast, or intake that was away itself.
+            ended = self._silent(entry, key, entry["called_us"], world)
+            return [ended, self._open(key, subject, row, world, located=located, is_test=is_test)]
         calling = {name: value for name, value in entry.items() if name != "normal_since_us"}
         if t_us - entry["called_us"] >= _CALLED_EVERY_US:
             calling["called_us"] = t_us
@@ -132,6 +113,35 @@ class Distress:
         if calling != entry:
             self._memory[key] = calling
         return findings
+
+    def _open(self, key: str, subject: str, row: np.void, world: World, *, located: bool, is_test: bool) -> Finding:
+        t_us = int(row["observed_at_us"])
+        cause = "test" if is_test else _cause(row, world.tracks.get(row["track_id"].tobytes()))
+        self._memory[key] = {
+            "start_us": t_us,
+            "told_us": t_us,
+            "called_us": t_us,
+            "test": is_test,
+            "located": located,
+            "cause": cause,
+            "subject": subject,
+        }
+        return self._told(FindingKind.OPENED, cause, self._memory[key], row, world=world)
+
+    def _silent(self, entry: dict[str, Any], key: str, last_seen_us: int, world: World) -> Finding:
+        track = world.tracks.get(bytes.fromhex(key))
+        return track_finding(
+            FindingKind.CLEARED,
+            f"{self.name}.silent",
+            severity=self._severity(entry),
+            subject=entry["subject"],
+            track_id=bytes.fromhex(key),
+            world=world,
+            start_us=entry["start_us"],
+            at_us=last_seen_us + round(self._config.silent_after_s * US_PER_S),
+            position=track.position if track else None,
+            params={"last_seen_us": last_seen_us},
+        )
 
     def _normal(self, row: np.void, world: World) -> list[Finding]:
         """A report without distress from a track that called."""
