@@ -85,7 +85,7 @@ class Vessel:
         }
         if self.class_b:
             return sentences({"type": 18, **fields}, chance)
-        return sentences({"type": 1, "status": self._status(motion), "turn": 0, **fields}, chance)
+        return sentences({"type": 1, "status": self._status(motion), "turn": 0, "maneuver": 0, **fields}, chance)
 
     def _status(self, motion: Motion) -> int:
         return self.nav_status if motion.speed_kn > 0.0 else self.rest_status
@@ -163,8 +163,8 @@ class Beacon:
                     yield t_s, sentences({"type": 14, "mmsi": self.mmsi, "text": "SART ACTIVE"}, chance)
                     continue
                 fix = _fix(self.plan.at(t_s), start_us, t_s, chance)
-                report = {"type": 1, "mmsi": self.mmsi, "status": SART_ACTIVE, "turn": -128, "heading": _NO_HEADING}
-                yield t_s, sentences({**report, **fix}, chance)
+                report = {"type": 1, "mmsi": self.mmsi, "status": SART_ACTIVE, "turn": -128, "maneuver": 0}
+                yield t_s, sentences({**report, **fix, "heading": _NO_HEADING}, chance)
             minute += 1
 
 
@@ -180,6 +180,7 @@ def _fix(motion: Motion, start_us: int, t_s: float, chance: random.Random) -> di
         "course": round(motion.course_deg, 1) % 360.0,
         "second": int(start_us / US_PER_S + t_s) % 60,
         "accuracy": True,
+        "radio": chance.randrange(1 << 17),
     }
 
 

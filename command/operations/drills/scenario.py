@@ -43,7 +43,8 @@ class ExpectedAlert:
     """An alert that the drill must raise, once. Times are seconds since the scenario's start.
 
     Nothing disturbed, it opens between `opens_from_s` and `opens_until_s`. What causes it lasts until `lasts_until_s`:
-    when a process was away, the alert opens late, but not later than that.
+    when a process was away, the alert opens late, but not later than that (and a silence that began while the gateway
+    was away is noticed earlier, by as long as it was away).
     """
 
     rule: str

@@ -93,7 +93,7 @@ class _Register:
 
 
 def everyday(seed: int) -> Iterator[Vessel | Buoy | BaseStation]:
-    """About 145 stations that raise no alert, the same for the same seed."""
+    """About 155 stations that raise no alert, the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - a drill that repeats itself, no secret
     register = _Register(chance)
     yield from _through_traffic(register)
@@ -167,7 +167,7 @@ def _ferries(register: _Register) -> Iterator[Vessel]:
 
 def _fishing_fleet(register: _Register) -> Iterator[Vessel]:
     chance = register.chance
-    for number in range(36):
+    for number in range(48):
         lon, lat = _FISHING_GROUNDS[number % len(_FISHING_GROUNDS)]
         mmsi, name, callsign = register.identity(0 if number % 4 else 1)
         class_b = number % 3 != 0
