@@ -43,6 +43,8 @@ _TELEMETRY_EVERY_US: Final = 900_000
 _FACTS_EVERY_US: Final = 5 * US_PER_S
 _DUPLICATE_WITHIN_US: Final = US_PER_S // 2
 _HEARTBEAT: Final = mavlink.MAVLINK_MSG_ID_HEARTBEAT
+_OF_THE_WHOLE: Final = (mavlink.MAVLINK_MSG_ID_BATTERY_STATUS, mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR)
+"""What a smart battery or a range finder with a component id of its own says about its vehicle."""
 
 
 class MavlinkDecoder:
@@ -64,6 +66,7 @@ class MavlinkDecoder:
         self._parser = mavlink.MAVLink(None)
         self._texts = TextAssembler()
         self._contacts = ContactCounter()
+        self._holding: dict[int, Vehicle] = {}
         self._ready: list[tuple[npt.NDArray[np.void], dict[str, Any]]] = []
 
     @property
@@ -126,7 +129,7 @@ class MavlinkDecoder:
             self._tally.reject(reason, piece.raw, received_at_us=received_at_us)
             return
         self.counts[piece.name] += 1
-        self._tally.decode()
+        self._tally.decode(observed_at_us=received_at_us)
 
     def _read(self, frame: Frame, sender: Vehicle, received_at_us: int) -> str:
         """Use one frame. Returns why it must be rejected, or nothing."""
@@ -144,6 +147,8 @@ class MavlinkDecoder:
         return handler(self, frame, message, sender, received_at_us) if handler else ""
 
     def _learn(self, frame: Frame, message: Any, sender: Vehicle, received_at_us: int) -> None:
+        if sender.is_part and frame.message_id in _OF_THE_WHOLE:
+            sender = self._vehicle_of(sender, received_at_us)
         uid_before = sender.uid
         news = sender.learn(message, received_at_us=received_at_us)
         if uid_before and sender.uid != uid_before and sender.identity == "hardware":
@@ -154,8 +159,9 @@ class MavlinkDecoder:
             self._telemetry(sender, frame.raw, received_at_us, {})
 
     def _position(self, frame: Frame, message: Any, sender: Vehicle, received_at_us: int) -> str:
-        if sender.is_ground_station:
-            self._tally.ignore("position_of_ground_station", received_at_us=received_at_us)
+        if sender.is_ground_station or sender.is_part:
+            whose = "ground_station" if sender.is_ground_station else "part_of_vehicle"
+            self._tally.ignore(f"position_of_{whose}", received_at_us=received_at_us)
             return ""
         if abs(message.lat) > 900_000_000 or abs(message.lon) > 1_800_000_000:
             return "out_of_range"
@@ -179,7 +185,8 @@ class MavlinkDecoder:
             photo |= {"lon": message.lng / 1e7, "lat": message.lat / 1e7}
         if math.isfinite(message.alt_msl):
             photo["altitude_amsl_m"] = round(message.alt_msl, 2)
-        self._telemetry(sender, frame.raw, received_at_us, {"photo": photo})
+        vehicle = self._vehicle_of(sender, received_at_us) if sender.is_part else sender
+        self._telemetry(vehicle, frame.raw, received_at_us, {"photo": photo})
         return ""
 
     def _text(self, frame: Frame, message: Any, sender: Vehicle, received_at_us: int) -> str:
@@ -190,7 +197,8 @@ class MavlinkDecoder:
     def _tell_text(self, sender: Vehicle, text: Mapping[str, Any], received_at_us: int) -> None:
         if not sender.is_ground_station:
             facts = {"text": text["text"], "text_severity": text["severity"]}
-            self._telemetry(sender, text["raw"], received_at_us, facts)
+            vehicle = self._vehicle_of(sender, received_at_us) if sender.is_part else sender
+            self._telemetry(vehicle, text["raw"], received_at_us, facts)
 
     def _contact(self, frame: Frame, message: Any, sender: Vehicle, received_at_us: int) -> str:
         if not message.tracking_status & mavlink.CAMERA_TRACKING_STATUS_FLAGS_ACTIVE:
@@ -247,10 +255,11 @@ class MavlinkDecoder:
             vehicle.held.pop(0)
             self._tally.drop("held_for_identity")
         vehicle.held.append(held)
+        self._holding[id(vehicle)] = vehicle
 
     def _settle_due(self, now_us: int, *, end: bool = False) -> None:
-        for vehicle in list(self._senders.values()):
-            if vehicle.held and (
+        for vehicle in list(self._holding.values()):
+            if (
                 end
                 or (vehicle.speaks_for_itself and vehicle.uid)
                 or now_us - int(vehicle.held[0].row["received_at_us"][0]) >= IDENTIFY_WITHIN_US
@@ -269,6 +278,7 @@ class MavlinkDecoder:
             else:
                 vehicle.key_text, vehicle.identity = plain, "system_id"
         held, vehicle.held = vehicle.held, []
+        self._holding.pop(id(vehicle), None)
         for item in held:
             if vehicle.is_ground_station and item.contact is None:
                 self._tally.ignore("position_of_ground_station")

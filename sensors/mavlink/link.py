@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from command.domain.clock import US_PER_S
@@ -39,6 +39,14 @@ class MavlinkConfig(LinkConfig):
     surface_pressure_hpa: float = Field(default=1_013.25, ge=800.0, le=1_100.0)
     water_density_kgm3: float = Field(default=1_025.0, ge=990.0, le=1_050.0)
 
+    @field_validator("endpoint")
+    @classmethod
+    def _log_is_whole(cls, value: str) -> str:
+        endpoint = parse_endpoint(value)
+        if endpoint.follow and is_tlog(Path(endpoint.path)):
+            raise ValueError(f"endpoint {value!r}: a .tlog is read to its end; leave follow out")
+        return value
+
 
 class MavlinkSource:
     """Source `mavlink`."""
@@ -49,7 +57,7 @@ class MavlinkSource:
         self._config = config
         endpoint = parse_endpoint(config.endpoint)
         self._log = Path(endpoint.path) if endpoint.scheme == "file" and is_tlog(Path(endpoint.path)) else None
-        self.can_wait = endpoint.scheme == "file"
+        self.can_wait = endpoint.scheme == "file" and not endpoint.follow
 
     def run(self, ctx: SourceContext) -> None:
         config = self._config
@@ -93,6 +101,8 @@ class MavlinkSource:
             if not self._config.listen_only:
                 station.speak(now_us=packet.received_at_us)
         _emit(ctx, decoder.flush(received_at_us=ctx.clock.now_us(), end=True))
+        if not ctx.stop.is_set():
+            ctx.tally.enter("finished")
 
 
 class GroundStation:

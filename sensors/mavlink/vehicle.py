@@ -76,6 +76,8 @@ class Vehicle:
     last_us: int = 0
     is_autopilot: bool = False
     is_ground_station: bool = False
+    is_part: bool = False
+    """A camera, gimbal or battery of the vehicle with the same system id: it beats, and has no autopilot."""
     uid: str = ""
     key_text: str = ""
     """Empty until the identity is settled."""
@@ -178,6 +180,7 @@ class Vehicle:
         del received_at_us
         self.is_ground_station = message.type == mavlink.MAV_TYPE_GCS
         self.is_autopilot = message.autopilot != mavlink.MAV_AUTOPILOT_INVALID
+        self.is_part = not self.is_autopilot and not self.is_ground_station
         if not self.speaks_for_itself:
             return
         self.kind = _KINDS.get(message.type, SubjectKind.AIR_DRONE)

@@ -47,6 +47,8 @@ class ExpectedAlert:
     was away is noticed earlier, by as long as it was away).
     """
 
+    event: str
+    """What happens: `drill.<scenario>.<event>` names its text in command/i18n."""
     rule: str
     subject: str
     area: str | None
@@ -54,8 +56,6 @@ class ExpectedAlert:
     opens_from_s: float
     opens_until_s: float
     lasts_until_s: float
-    because_ja: str
-    because_en: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,15 +78,14 @@ class Transmission:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A drill, ready to be fed. `sources` are configurations for sensors.registry.make_source, `rules` for the engine.
+    """A drill, ready to be fed; `drill.<name>` names its title in command/i18n.
 
+    sources: configurations for sensors.registry.make_source. rules: for the engine, by name.
     duration_s: so long the list of expected alerts holds; the traffic goes on after it, without end and without
     further events.
     """
 
     name: str
-    title_ja: str
-    title_en: str
     start_us: int
     duration_s: float
     ports: Mapping[str, int]

@@ -228,8 +228,6 @@ def build(ports: Mapping[str, int]) -> Scenario:
 
     return Scenario(
         name=NAME,
-        title_ja="対馬海峡夜間監視訓練",
-        title_en="Night watch in the Korea Strait",
         start_us=start_us,
         duration_s=DURATION_S,
         ports=dict(ports),

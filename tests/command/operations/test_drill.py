@@ -22,6 +22,7 @@ from command.domain.area import AreaKind
 from command.domain.clock import US_PER_S, ScenarioClock, SystemClock
 from command.domain.geo import MPS_PER_KNOT, Position, distance_m
 from command.domain.observation import ObservationBatch, concatenate
+from command.i18n import LANGUAGES, texts
 from command.operations.drill import BadPorts, UdpSender, UnknownScenario, free_ports, load_scenario, run_drill
 from command.operations.drills import SCENARIOS
 from command.operations.drills.ais import Vessel
@@ -236,6 +237,12 @@ def test_the_announced_subjects_are_those_that_the_sources_make(night: Scenario)
     slugs = {area.slug for area in night.areas}
     assert all(expected.area is None or expected.area in slugs for expected in night.expected)
     assert all(e.opens_from_s < e.opens_until_s < e.lasts_until_s <= night.duration_s for e in night.expected)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_drill_and_its_events_have_texts(night: Scenario, language: str) -> None:
+    assert texts(language)[f"drill.{night.name}"]
+    assert all(texts(language)[f"drill.{night.name}.{expected.event}"] for expected in night.expected)
 
 
 def test_rules_and_sources_of_a_scenario_are_right_settings(night: Scenario) -> None:

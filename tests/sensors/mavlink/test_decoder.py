@@ -267,6 +267,22 @@ def test_a_camera_that_tracks_nothing_reports_nothing(listener: Listener, peer: 
     assert not (listener.end().rows["subject_scheme"] == IdentityScheme.CONTACT).any()
 
 
+def test_a_part_of_a_vehicle_speaks_for_the_vehicle_and_is_none_itself(
+    listener: Listener, peer: Callable[..., Any], tally: Tally
+) -> None:
+    drone, pack, camera = peer(11), peer(11, 180), peer(11, 100)
+    battery = mavlink.MAVLink_battery_status_message(0, 0, 0, 2_000, [4_000] * 10, 100, 5, -1, 42)
+    for part in (pack, camera):
+        listener.hear(part.heartbeat(kind=mavlink.MAV_TYPE_CAMERA, autopilot=mavlink.MAV_AUTOPILOT_INVALID))
+    listener.hear(drone.heartbeat(), drone.version(UID), pack.say(battery), camera.text(b"SD card full"))
+    listener.hear(camera.position(lat=1.0), drone.position(), at_s=4.0)
+    batch = listener.end()
+    assert len(set(subjects(batch))) == 1
+    assert positions(batch)["battery_percent"].tolist() == [42.0]
+    assert [facts["text"] for facts in batch.attributes.values() if "text" in facts] == ["SD card full"]
+    assert tally.ignored["position_of_part_of_vehicle"] == 1
+
+
 def test_relayed_ais_is_a_vessel_with_its_own_time(listener: Listener, peer: Callable[..., Any]) -> None:
     drone = peer(11)
     vessel = mavlink.MAVLink_ais_vessel_message(

@@ -126,6 +126,7 @@ def test_a_sender_that_is_not_on_the_list_is_counted_and_not_believed(
     [
         ({"endpoint": "carrier-pigeon://x"}, "begin it with one of"),
         ({"depth_from": "guess"}, "relative_alt"),
+        ({"endpoint": "file:///var/flight.tlog?follow=true"}, "leave follow out"),
         ({"system_id": 0}, "greater than or equal to 1"),
     ],
 )
