@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import pika
 from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowFailed, AMQPConnectorException
 from pika.exceptions import (
+    AMQPError,
     AMQPHeartbeatTimeout,
     ChannelClosedByBroker,
     ConnectionClosedByBroker,
@@ -69,7 +70,8 @@ def explain(reason: BaseException, parameters: Any) -> str:
             )
         case ChannelClosedByBroker(reply_code=404):
             what = (
-                f"{cause.reply_text}; the program makes it when the process that owns it starts: see `mizugiwa doctor`"
+                f"{cause.reply_text}; the process that owns it makes it at its start (dispatch those of the teams in "
+                "its settings); see `mizugiwa doctor`"
             )
         case ChannelClosedByBroker() if in_exclusive_use(cause):
             what = f"another client has this queue and this one stands by ({cause.reply_text})"
@@ -80,7 +82,8 @@ def explain(reason: BaseException, parameters: Any) -> str:
         case socket.gaierror():
             what = f"the host name is not known ({cause.strerror}); correct AMQP_URL"
         case _:
-            what = f"cannot be reached ({str(cause) or type(cause).__name__}); tried again, see `mizugiwa doctor`"
+            said = str(cause.args[0]) if cause.args and isinstance(cause, AMQPError) else str(cause)
+            what = f"cannot be reached ({said or type(cause).__name__}); tried again, see `mizugiwa doctor`"
     return f"{where}: {what}"
 
 

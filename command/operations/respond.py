@@ -10,10 +10,10 @@ from time import monotonic
 from typing import Any, Final, TextIO
 
 from alerts.message import ALERT, HEARTBEAT, DispatchState, InvalidMessage, decode
-from command.bus import Consumer, Message, heartbeat_queue, team_queue
+from command.bus import Consumer, Message, Team, heartbeat_queue, team_queue
 from command.domain.alert import Severity
 from command.domain.realm import Realm
-from command.i18n import text
+from command.i18n import text, texts
 from command.operations.responder_line import alert_line, clean
 from command.operations.responder_memory import ShownAlerts
 
@@ -94,7 +94,10 @@ def run(
 
     Critical ones first; a message is acknowledged after it was printed. `shown_file` keeps what was printed, so
     that a restart does not print it again. One client a team receives; another stands by and takes over.
+    Raises ValueError for a team or a language that cannot be.
     """
+    Team(name=team)
+    texts(language)
     printer = Printer(out, language=language, as_json=as_json)
     shown = ShownAlerts(shown_file)
     queues = [heartbeat_queue(team), *(team_queue(team, severity) for severity in sorted(Severity, reverse=True))]

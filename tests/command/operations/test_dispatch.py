@@ -375,6 +375,8 @@ def test_what_a_team_is_bound_to_no_more_comes_no_more_and_its_queue_does_not_fi
     with ops.dispatching(teams=[DUTY, port]):
         ops.record(finding())
         eventually(lambda: ops.detail().get("bindings", [{}])[-1].get("team") == "port")
+        waiting = [team_queue("duty", Severity.HIGH), team_queue("port", Severity.HIGH)]
+        eventually(lambda: [d.ready for d in queue_depths(ops.amqp_url, ops.realm.vhost, waiting).values()] == [1, 1])
         eventually(lambda: ops.unconfirmed() == [])
     # when the next one knows only one, and that one for critical alerts only
     with ops.dispatching(teams=[Team(name="duty", bindings=(Binding(severities=("critical",)),))]):

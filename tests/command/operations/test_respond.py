@@ -290,6 +290,17 @@ def test_for_programs_each_line_is_one_json_object_and_each_alert_meets_the_sche
     assert notices == [{"notice": "listening", "team": "duty", "realm": realm.name}]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"), [({"team": "No Good"}, "small letters"), ({"language": "fr"}, "choose from ja, en")]
+)
+def test_a_team_or_language_that_cannot_be_is_refused_at_once(
+    amqp_url: str, realm: Realm, change: dict[str, Any], says: str
+) -> None:
+    settings: dict[str, Any] = {"team": "duty", "language": "ja"} | change
+    with pytest.raises(ValueError, match=says):
+        respond.run(amqp_url=amqp_url, realm=realm, out=io.StringIO(), stop=threading.Event(), **settings)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["beat", "look"]), st.floats(0.0, 40.0)), max_size=40))
 def test_silence_is_warned_of_exactly_when_it_lasts_and_never_while_the_heart_beats(
     steps: Sequence[tuple[str, float]],
