@@ -17,6 +17,7 @@ from shapely.geometry import Polygon, box
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from alerts.registry import RULES
 from command.bus import OBSERVATION_DEAD_LETTERS, OBSERVATIONS, BatchPublisher, Consumer, queue_depths
 from command.domain import ids
 from command.domain.alert import Alert
@@ -62,9 +63,9 @@ def realm(endpoints: Endpoints) -> Iterator[Realm]:
 
 @pytest.fixture
 def engine(endpoints: Endpoints, database_url: str, realm: Realm) -> Iterator[Engine]:
-    """A fresh database in which the realm is open, with one geofence and the rule geofence_entry."""
+    """A fresh database in which the realm is open, with one geofence and only the rule geofence_entry."""
     made = make_engine(database_url)
-    rules: dict[str, dict[str, Any]] = {"geofence_entry": {}}
+    rules = {name: {"enabled": name == "geofence_entry"} for name in RULES}
     open_realm(made, endpoints, realm, clock=DataClock(latest_us=NOW_US), rules=rules)
     with realm_session(made, realm) as session:
         fence(session, "izuhara", box(129.3, 34.2, 129.4, 34.3))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from alerts.engine import BadRuleConfig
+from alerts.registry import RULES
 from command.bus import OBSERVATIONS, queue_depths
 from command.domain.clock import DataClock, ScenarioClock
 from command.domain.observation import SubjectKind
@@ -88,6 +89,18 @@ def test_rules_and_assets_of_the_settings_are_put_once(engine: Engine, endpoints
         (rule,) = current_rules(session)
         assert (rule.rule, rule.version, dict(rule.config)) == ("distress", 2, {"refresh_s": 60.0})
         assert list_assets(session) == [boat]
+
+
+def test_outside_of_drills_every_rule_watches_unless_it_is_told_otherwise(
+    engine: Engine, endpoints: Endpoints, recorded: Realm
+) -> None:
+    quiet = {"source_silent": {"enabled": False}}
+    open_realm(engine, endpoints, recorded, clock=DataClock(latest_us=1), rules=quiet)
+    open_realm(engine, endpoints, recorded)
+
+    with realm_session(engine, recorded) as session:
+        stored = {version.rule: (version.version, dict(version.config)) for version in current_rules(session)}
+    assert stored == {name: (1, quiet.get(name, {})) for name in RULES}
 
 
 def test_a_rule_that_cannot_be_used_opens_nothing(engine: Engine, endpoints: Endpoints, drill: Realm) -> None:

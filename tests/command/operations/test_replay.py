@@ -21,8 +21,6 @@ from command.store.engine import make_engine, realm_session
 from command.store.tracks import load_latest
 from sensors.recordings import BadRecording
 
-RULES: dict[str, dict[str, Any]] = {"distress": {}, "ais_gap": {}, "drone_low_battery": {}, "drone_link_lost": {}}
-
 
 @pytest.fixture
 def realm(endpoints: Endpoints) -> Iterator[Realm]:
@@ -45,7 +43,7 @@ def play(engine: Engine, endpoints: Endpoints, realm: Realm, tmp_path: Path) -> 
 
     def run(*files: Path, speed: Any = "max", stop: threading.Event | None = None) -> dict[str, Any]:
         rejects = tmp_path / "rejected"
-        report = replay(engine, endpoints, files, speed=speed, rejects_dir=rejects, realm=realm, rules=RULES, stop=stop)
+        report = replay(engine, endpoints, files, speed=speed, rejects_dir=rejects, realm=realm, stop=stop)
         assert report["messages_in"] == report["decoded"] + sum(report["rejected"].values()) + report["duplicates"]
         assert report["observations_new"] <= report["observations"]
         return report
