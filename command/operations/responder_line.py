@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from alerts.explain import format_moment, rule_name, severity_word
-from command.domain.alert import Severity
+from command.domain.alert import AlertEventKind, Severity
 from command.domain.clock import to_us
-from command.domain.realm import Realm
+from command.domain.realm import Realm, RealmKind
 from command.i18n import text
 
 
@@ -35,15 +35,19 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
     where = text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
     if body["area"] is not None:
         where = text(language, "respond.place_in_area", area=body["area"]["name"][language], position=where)
-    acknowledged = body["acknowledged"] or {"by": ""}
+    event = ""
+    if body["event"] != AlertEventKind.OPENED:
+        by = (body["acknowledged"] or {"by": ""})["by"]
+        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by)
+    kind = Realm.parse(body["realm"]).kind
     return clean(
         text(
             language,
             "respond.line",
-            banner=text(language, f"respond.banner.{Realm.parse(body['realm']).kind.value}"),
+            banner="" if kind is RealmKind.LIVE else text(language, f"respond.banner.{kind.value}"),
             mark=text(language, f"respond.mark.{body['severity']}"),
             severity=severity_word(Severity.from_word(body["severity"]), language),
-            event=text(language, f"respond.event.{body['event']}", revision=body["revision"], by=acknowledged["by"]),
+            event=event,
             time=format_moment(to_us(datetime.fromisoformat(body["observed_at"])), language),
             place=where,
             label=body["subject_label"],
