@@ -5,7 +5,8 @@ the internet. Japan and its neighbours (`COVERAGE`) keep every islet; the rest o
 that a replay from elsewhere has a shore too. The labels are the hand-written maps/data/labels.json.
 
 Layers of the vector tiles: `land` (polygons; `cut` true where the edge of the coverage cuts one, so that its outline is
-not all coast; `islet` true for the small), `coast` (lines: the coast of the polygons that are cut), `label` (points: name_ja, name_en, kind, least_zoom).
+not all coast; `islet` true for the small), `coast` (lines: the coast of the polygons that are cut), `label` (points:
+name_ja, name_en, kind, least_zoom).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LABELS_FILE: Final = DATA / "labels.json"
 ATTRIBUTION: Final = "© OpenStreetMap contributors"
 
 MAX_ZOOM: Final = 10
-"""A tile of this zoom is 4096 units wide, 8 m each at 35°N: as fine as the coastline, so closer views only enlarge it."""
+"""A tile of this zoom is 4096 units wide, 8 m each at 35°N: as fine as the coastline, so closer views enlarge it."""
 WORLD_MAX_ZOOM: Final = 7
 WORLD_TOLERANCE_DEG: Final = 0.008
 WORLD_LEAST_AREA_M2: Final = 3e6
@@ -85,7 +86,7 @@ def find_tippecanoe() -> str:
 
 
 def clip_to_coverage(polygons: Polygons) -> Polygons:
-    """(m,) the parts of the polygons inside `COVERAGE`, valid on the grid of `GRID_DEG`; less than one cell is left out."""
+    """(m,) the parts inside `COVERAGE`, valid on the grid of `GRID_DEG`; what is less than one cell is left out."""
     clipped = _polygons_in(shapely.intersection(polygons[_touching(polygons)], shapely.box(*COVERAGE)))
     return _polygons_in(shapely.set_precision(clipped, GRID_DEG))
 

@@ -1,8 +1,8 @@
 """The coastline of Japan and its neighbours: land polygons, land or sea, distance to the coast.
 
-The data are `maps/data/japan-coastline.npz`, clipped from OpenStreetMap's land polygons by `python -m maps.basemap build`
-(© OpenStreetMap contributors, ODbL; maps/data/ATTRIBUTION.md). They cover `COVERAGE` and nothing else: a question about
-a place outside is an error, never "sea".
+The data are `maps/data/japan-coastline.npz`, clipped from OpenStreetMap's land polygons by
+`python -m maps.basemap build` (© OpenStreetMap contributors, ODbL; maps/data/ATTRIBUTION.md). They cover `COVERAGE` and
+nothing else: a question about a place outside is an error, never "sea".
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def distance_to_coast_m(lon: npt.ArrayLike, lat: npt.ArrayLike) -> Floats:
 
     `lon`, `lat`: (n,) degrees or scalars. The nearest point is found in the ellipsoidal Mercator projection, which is
     conformal, and its distance measured on the WGS 84 ellipsoid (Karney, Algorithms for geodesics, 2013). The scale's
-    change over the distance makes it at most 3 % too long at 100 km, less the nearer. A coast outside `COVERAGE` is not seen.
+    change over the distance makes it at most 3 % too long at 100 km, less the nearer. A coast outside `COVERAGE` is not
+    seen.
     Raises OutsideCoverage, CoastlineUnavailable.
     """
     lons, lats = _positions(lon, lat)
@@ -107,7 +108,7 @@ def write_coastline(path: Path, polygons: Polygons) -> None:
 def read_coastline(path: Path) -> Polygons:
     """(n,) Polygons, degrees, as `write_coastline` wrote them. Raises CoastlineUnavailable."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             polygon_rings, ring_vertices = stored["polygon_rings"], stored["ring_vertices"]
             grid = np.cumsum(np.column_stack((stored["lon_e5"], stored["lat_e5"])), axis=0, dtype=np.int64)
         rings = shapely.linearrings(grid * GRID_DEG, indices=np.repeat(np.arange(len(ring_vertices)), ring_vertices))

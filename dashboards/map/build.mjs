@@ -1,6 +1,6 @@
 // Bundles src/main.ts into ../assets/map: one script and one style sheet, which Dash loads by themselves, with
 // MapLibre's worker and the fonts beside them. Nothing in the result names another host.
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -9,7 +9,7 @@ const out = here("../assets/map/");
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
-await build({
+const { metafile } = await build({
   entryPoints: { "mizugiwa-map": here("src/main.ts") },
   outdir: out,
   bundle: true,
@@ -17,11 +17,26 @@ await build({
   format: "iife",
   platform: "browser",
   target: "es2022",
-  legalComments: "linked",
+  legalComments: "none",
+  metafile: true,
+  absWorkingDir: here("."),
   loader: { ".woff2": "file", ".woff": "empty" },
   assetNames: "fonts/[name]",
   // MapLibre asks for its own address only to find its worker, whose address main.ts sets.
   define: { "import.meta.url": "location.href", "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
 });
+// The licences of everything that went into the bundle go along with it, as they ask.
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []),
+);
+const texts = [];
+for (const name of [...packages].sort()) {
+  const folder = here(`node_modules/${name}/`);
+  const { version, license } = JSON.parse(await readFile(`${folder}package.json`, "utf8"));
+  const file = (await readdir(folder)).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+  texts.push(`${name} ${version} (${license})\n\n${file === undefined ? "" : await readFile(folder + file, "utf8")}`);
+}
+await writeFile(`${out}LICENSES.txt`, texts.join(`\n${"=".repeat(80)}\n`));
+
 await copyFile(here("node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"), `${out}maplibre-gl-worker.mjs`);

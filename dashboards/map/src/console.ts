@@ -53,6 +53,9 @@ export interface Focus {
   readonly zoom?: number;
 }
 
+/** The parts of the map that can be wrong by themselves. */
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail";
+
 export class MapConsole implements FeedListener {
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
@@ -72,7 +75,7 @@ export class MapConsole implements FeedListener {
   private trailRequest: AbortController | null = null;
   private selection: Selection = null;
   private state: Connection = "connecting";
-  private notice = "";
+  private readonly notices = new Map<Topic, string>();
   private pointer: { readonly lng: number; readonly lat: number } | null = null;
   private ready = false;
   private viewTimer: number | undefined;
@@ -195,7 +198,7 @@ export class MapConsole implements FeedListener {
 
   opened(): void {
     this.picture.forgetNames();
-    this.notice = "";
+    this.say("feed", "");
     this.loadPlaces();
     this.loadAlerts();
   }
@@ -220,14 +223,15 @@ export class MapConsole implements FeedListener {
   }
 
   refused(reason: string): void {
-    this.say(text("map.refused", { reason }));
+    this.say("feed", text("map.refused", { reason }));
   }
 
   // people's hands
 
   private listen(canvasBox: HTMLElement): void {
     const map = this.map;
-    map.on("load", () => {
+    // Not "load": that waits for the basemap, and tracks must be seen where it cannot be read.
+    map.on("style.load", () => {
       addPlaces(map, currentLanguage());
       this.ready = true;
       this.loadPlaces();
@@ -247,7 +251,8 @@ export class MapConsole implements FeedListener {
     });
     map.on("error", (event) => {
       const source = (event as { sourceId?: string }).sourceId;
-      this.say(source === "basemap" ? text("map.no_basemap") : text("map.refused", { reason: event.error.message }));
+      if (source === "basemap") this.say("basemap", text("map.no_basemap"));
+      else this.say("drawing", text("map.refused", { reason: event.error.message }));
     });
     canvasBox.addEventListener("keydown", (event) => this.key(event));
     this.timers.push(window.setInterval(() => this.tellPage(), STATUS_EVERY_MS));
@@ -365,7 +370,7 @@ export class MapConsole implements FeedListener {
   }
 
   private showStatus(): void {
-    this.status.show(this.state, this.picture, this.notice);
+    this.status.show(this.state, this.picture, [...this.notices.values()].join(" "));
   }
 
   private showCursor(): void {
@@ -377,8 +382,10 @@ export class MapConsole implements FeedListener {
     setProps("map-status", { data: this.mapStatus() });
   }
 
-  private say(words: string): void {
-    this.notice = words;
+  /** What is wrong with a part, until it is well again: then with no words. */
+  private say(topic: Topic, words: string): void {
+    if (words === "") this.notices.delete(topic);
+    else this.notices.set(topic, words);
     this.showStatus();
   }
 
@@ -395,8 +402,11 @@ export class MapConsole implements FeedListener {
     if (!this.ready) return;
     for (const source of ["areas", "facilities"] as const) {
       getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
-        (body) => setPlaces(this.map, source, body),
-        (error: Error) => this.say(text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
+        (body) => {
+          this.say(source, "");
+          setPlaces(this.map, source, body);
+        },
+        (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
       );
     }
   }
@@ -404,11 +414,12 @@ export class MapConsole implements FeedListener {
   private loadAlerts(): void {
     getJson<AlertsJson>("/api/alerts").then(
       (body) => {
+        this.say("alerts", "");
         this.alerts = alertsToDraw(body);
         this.loadTrail();
         this.redraw();
       },
-      (error: Error) => this.say(text("map.not_read", { what: text("map.layer.alerts"), reason: error.message })),
+      (error: Error) => this.say("alerts", text("map.not_read", { what: text("map.layer.alerts"), reason: error.message })),
     );
   }
 
@@ -418,18 +429,20 @@ export class MapConsole implements FeedListener {
     this.trailRequest?.abort();
     this.trailOf = trackId;
     this.trail = [];
-    const { nowMs, realmNowMs } = this.picture;
-    if (trackId === null || nowMs === null || realmNowMs === null) return;
+    this.say("trail", "");
+    const { asOfMs, realmNowMs } = this.picture;
+    if (trackId === null || realmNowMs === null) return;
+    const shownMs = asOfMs ?? realmNowMs;
     const request = new AbortController();
     this.trailRequest = request;
-    getJson<HistoryJson>(historyPath(trackId, nowMs, realmNowMs), request.signal).then(
+    getJson<HistoryJson>(historyPath(trackId, shownMs, realmNowMs), request.signal).then(
       (body) => {
-        this.trail = trailPoints(body, nowMs - TRAIL_SPAN_MS, nowMs);
-        if (body.cut) this.say(text("map.trail_cut"));
+        this.trail = trailPoints(body, shownMs - TRAIL_SPAN_MS, shownMs);
+        this.say("trail", body.cut ? text("map.trail_cut") : "");
         this.redraw();
       },
       (error: Error) => {
-        if (!request.signal.aborted) this.say(text("map.not_read", { what: text("map.trail"), reason: error.message }));
+        if (!request.signal.aborted) this.say("trail", text("map.not_read", { what: text("map.trail"), reason: error.message }));
       },
     );
   }
@@ -438,7 +451,7 @@ export class MapConsole implements FeedListener {
   private trailWithNow(): ReturnType<typeof trailSegments> {
     const track = this.trailOf === null ? undefined : this.picture.byTrackId(this.trailOf);
     const last = this.trail.at(-1);
-    if (track !== undefined && (last === undefined || track.observedAtS * 1_000 > last.atMs + 999)) {
+    if (track !== undefined && !this.picture.asOf && (last === undefined || track.observedAtS * 1_000 > last.atMs + 999)) {
       this.trail = [...this.trail, { atMs: track.observedAtS * 1_000, lon: track.lon, lat: track.lat }];
     }
     return trailSegments(this.trail, this.picture.nowMs ?? 0);

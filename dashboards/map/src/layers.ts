@@ -60,9 +60,10 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     ...countLayers(scene.picture.aggregates),
     trailLayer(scene.trail),
     ...(scene.shows.leaders ? [leaderLayer(tracks, scene.zoom)] : []),
-    ringLayer(tracks, scene),
+    // Alerts are known as they are now: upon a past picture they would say what was not known then.
+    ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
     trackLayer(tracks, scene.zoom, atlas),
-    ...(scene.shows.alerts ? [alertLayer(scene.alerts, atlas)] : []),
+    ...(scene.shows.alerts && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
   ];
 }

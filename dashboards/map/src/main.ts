@@ -6,7 +6,7 @@ import "./fonts.css";
 import "./map.css";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";
-import { type Language, type Texts, setTexts, takeTextsFromPage } from "./texts.js";
+import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
 
 export interface MizugiwaMap {
   /** The tracks that are rendered now. */
@@ -51,6 +51,10 @@ function mount(): void {
   mounted = null;
   if (element === null) return;
   takeTextsFromPage();
+  if (document.createElement("canvas").getContext("webgl2") === null) {
+    if (element.textContent === "") element.textContent = text("map.no_webgl");
+    return;
+  }
   mounted = { element, console: new MapConsole(element) };
 }
 

@@ -1,7 +1,7 @@
 """A console's web side with synthetic tracks: the REST resources and the binary WebSocket that the map bundle needs.
 
-It is served by uvicorn for the map's own tests (and by hand: `python tests/dashboards/map/synthetic_console.py`), so the
-bundle is tried in a real browser against a real socket, without a store.
+It is served by uvicorn for the map's own tests (and by hand: `python tests/dashboards/map/synthetic_console.py`), so
+the bundle is tried in a real browser against a real socket, without a store.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 import struct
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,37 +28,26 @@ from command.domain.geo import Position, destination
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.i18n import texts
+from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE, UNKNOWN_U2, FrameKind, RecordFlag
 from maps.coastline import distance_to_coast_m, is_on_land
 
 REPOSITORY: Final = Path(__file__).parents[3]
 ASSETS: Final = REPOSITORY / "dashboards" / "assets"
 TILES: Final = REPOSITORY / "maps" / "data"
 
-TRACK: Final = np.dtype(
-    [
-        ("handle", "<u4"),
-        ("lon_e7", "<i4"),
-        ("lat_e7", "<i4"),
-        ("observed_at_s", "<u4"),
-        ("course_cdeg", "<u2"),
-        ("heading_cdeg", "<u2"),
-        ("speed_dmps", "<u2"),
-        ("kind", "u1"),
-        ("status", "u1"),
-        ("flags", "u1"),
-        ("pad", "V3"),
-    ]
-)
-CELL: Final = np.dtype(
-    [("lon_e7", "<i4"), ("lat_e7", "<i4"), ("count", "<u4"), ("worst_status", "u1"), ("flags", "u1"), ("pad", "V2")]
-)
-ASSET, DISTRESS, OPEN_ALERT = 1, 2, 4
-UNKNOWN_U16: Final = 65_535
 START_MS: Final = 1_795_304_472_000.0
 """2026-11-22 08:41:12 JST: the realm's clock starts here and runs at 1x."""
 
-SEAS: Final = [(127.8, 33.3, 131.4, 35.4, 320), (139.6, 34.8, 140.1, 35.65, 150), (132, 33.8, 135.3, 34.7, 150),
-               (123, 26, 129, 32, 120), (138.5, 33, 142, 36, 100), (139, 38, 142, 43, 80), (131, 35.5, 138, 38.5, 90)]  # fmt: skip
+SEAS: Final = [
+    (127.8, 33.3, 131.4, 35.4, 320),
+    (139.6, 34.8, 140.1, 35.65, 150),
+    (132.0, 33.8, 135.3, 34.7, 150),
+    (123.0, 26.0, 129.0, 32.0, 120),
+    (138.5, 33.0, 142.0, 36.0, 100),
+    (139.0, 38.0, 142.0, 43.0, 80),
+    (131.0, 35.5, 138.0, 38.5, 90),
+]
+"""West, south, east, north, how many vessels."""
 NAMES: Final = ("KAIYO", "HAKUREI", "OCEAN", "SUN", "PACIFIC", "DAISHIN", "KOREX", "ASIAN", "GOLDEN", "EVER", "HOKUTO")
 SECOND: Final = ("MARU", "STAR", "TRADER", "GLORY", "PEARL", "WAVE", "NO.8", "EXPRESS", "HOPE", "MARU NO.3")
 
@@ -102,8 +92,12 @@ def fleet(seed: int = 7) -> list[Mover]:
                     kind=SubjectKind.VESSEL,
                     status=status,
                     speed_mps=random_number.uniform(2, 10) if moves else 0.0,
-                    course_deg=random_number.choice((45, 60, 225, 240)) + random_number.uniform(-15, 15) if moves else None,
-                    silent_s=random_number.uniform(1, 12) if status is TrackStatus.LIVE else random_number.uniform(600, 9_000),
+                    course_deg=random_number.choice((45, 60, 225, 240)) + random_number.uniform(-15, 15)
+                    if moves
+                    else None,
+                    silent_s=random_number.uniform(1, 12)
+                    if status is TrackStatus.LIVE
+                    else random_number.uniform(600, 9_000),
                 )
             )
     movers += _specials()
@@ -112,16 +106,24 @@ def fleet(seed: int = 7) -> list[Mover]:
 
 def _specials() -> list[Mover]:
     rows: list[tuple[str, float, float, SubjectKind, float, float | None, int]] = [
-        ("みずぎわ1号", 129.62, 34.55, SubjectKind.AIR_DRONE, 14.0, 70.0, ASSET),
-        ("うみほたる", 129.50, 34.68, SubjectKind.UNDERWATER_DRONE, 1.0, 100.0, ASSET),
-        ("哨戒1号艇", 129.40, 34.75, SubjectKind.SURFACE_DRONE, 6.0, 20.0, ASSET),
-        ("比田勝管制局", 129.463, 34.657, SubjectKind.GROUND_STATION, 0.0, None, ASSET),
-        ("未識別 K-031", 129.78, 34.63, SubjectKind.UNKNOWN, 11.0, 205.0, OPEN_ALERT),
-        ("AIS-SART 970110220", 129.15, 34.05, SubjectKind.DISTRESS_BEACON, 0.4, 90.0, DISTRESS | OPEN_ALERT),
+        ("みずぎわ1号", 129.62, 34.55, SubjectKind.AIR_DRONE, 14.0, 70.0, RecordFlag.ASSET),
+        ("うみほたる", 129.50, 34.68, SubjectKind.UNDERWATER_DRONE, 1.0, 100.0, RecordFlag.ASSET),
+        ("哨戒1号艇", 129.40, 34.75, SubjectKind.SURFACE_DRONE, 6.0, 20.0, RecordFlag.ASSET),
+        ("比田勝管制局", 129.463, 34.657, SubjectKind.GROUND_STATION, 0.0, None, RecordFlag.ASSET),
+        ("未識別 K-031", 129.78, 34.63, SubjectKind.UNKNOWN, 11.0, 205.0, RecordFlag.OPEN_ALERT),
+        (
+            "AIS-SART 970110220",
+            129.15,
+            34.05,
+            SubjectKind.DISTRESS_BEACON,
+            0.4,
+            90.0,
+            RecordFlag.DISTRESS | RecordFlag.OPEN_ALERT,
+        ),
         ("JA72CG", 130.0, 34.4, SubjectKind.AIRCRAFT, 62.0, 320.0, 0),
         ("対馬沖灯浮標", 129.55, 34.2, SubjectKind.AID_TO_NAVIGATION, 0.0, None, 0),
         ("AIS厳原局", 129.29, 34.2, SubjectKind.BASE_STATION, 0.0, None, 0),
-        ("HAKUREI STAR", 129.02, 34.45, SubjectKind.VESSEL, 7.2, 48.0, OPEN_ALERT),
+        ("HAKUREI STAR", 129.02, 34.45, SubjectKind.VESSEL, 7.2, 48.0, RecordFlag.OPEN_ALERT),
     ]
     return [
         Mover(
@@ -133,7 +135,7 @@ def _specials() -> list[Mover]:
 
 
 def _u16(value: float | None, unit: float) -> int:
-    return UNKNOWN_U16 if value is None else round(value / unit)
+    return UNKNOWN_U2 if value is None else round(value / unit)
 
 
 class Screen:
@@ -159,7 +161,7 @@ class Screen:
         elapsed = time.monotonic() - self.began
         now_ms = START_MS + elapsed * 1_000
         if self.box is None:
-            return [self._frame(5, now_ms, b"", 0)]
+            return [self._frame(FrameKind.TICK, now_ms, b"", 0)]
         shown = elapsed if self.as_of_ms is None else (self.as_of_ms - START_MS) / 1_000
         west, south, east, north = self.box
         rows = [
@@ -170,17 +172,17 @@ class Screen:
         ]
         if self.zoom < 6 and self.as_of_ms is None:
             cells = self._cells(rows)
-            return [self._frame(3, now_ms, cells.tobytes(), len(cells))]
-        records = np.zeros(len(rows), dtype=TRACK)
+            return [self._frame(FrameKind.AGGREGATE, now_ms, cells.tobytes(), len(cells))]
+        records = np.zeros(len(rows), dtype=RECORD_DTYPE)
         for i, (handle, mover, place) in enumerate(rows):
             records[i] = (
-                handle, round(place.lon * 1e7), round(place.lat * 1e7), int((START_MS / 1_000) + shown - mover.silent_s),
+                handle, round(place.lon * 1e7), round(place.lat * 1e7), int(START_MS / 1_000 + shown - mover.silent_s),
                 _u16(mover.course_deg, 0.01), _u16(mover.course_deg, 0.01), _u16(mover.speed_mps, 0.1),
                 mover.kind, mover.status, mover.flags, b"",
             )  # fmt: skip
         names = [[h, m.track_id, m.label] for h, m, _ in rows if h not in self.named]
         self.named.update(h for h, _, _ in rows)
-        kind = 1 if self.as_of_ms is None else 6
+        kind = FrameKind.SNAPSHOT if self.as_of_ms is None else FrameKind.AS_OF
         frame = self._frame(kind, now_ms, records.tobytes(), len(records))
         return [json.dumps({"type": "names", "tracks": names}), frame]
 
@@ -189,7 +191,7 @@ class Screen:
         cells: dict[tuple[int, int], list[tuple[Mover, Position]]] = {}
         for _, mover, place in rows:
             cells.setdefault((math.floor(place.lon / 1.5), math.floor(place.lat / 1.25)), []).append((mover, place))
-        records = np.zeros(len(cells), dtype=CELL)
+        records = np.zeros(len(cells), dtype=AGGREGATE_DTYPE)
         for i, members in enumerate(cells.values()):
             lon = sum(p.lon for _, p in members) / len(members)
             lat = sum(p.lat for _, p in members) / len(members)
@@ -211,12 +213,17 @@ window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}}
 <script src="/assets/map/mizugiwa-map.js"></script></body></html>"""
 
 
-def synthetic_console(movers: list[Mover]) -> FastAPI:
-    """The web application. Every screen sees the same movers, from the moment this was called."""
+def synthetic_console(
+    movers: list[Mover], *, also_send: Sequence[bytes | str] = (), close_code: int | None = None, tiles: Path = TILES
+) -> FastAPI:
+    """The web application. Every screen sees the same movers, from the moment this was called.
+
+    `also_send` goes to each screen first, whatever it is; with a `close_code` no socket stays open.
+    """
     app = FastAPI()
     began = time.monotonic()
     app.mount("/assets", StaticFiles(directory=ASSETS))
-    app.mount("/tiles", StaticFiles(directory=TILES))
+    app.mount("/tiles", StaticFiles(directory=tiles))
 
     @app.get("/", response_class=HTMLResponse)
     def page(language: str = "ja") -> str:
@@ -229,22 +236,28 @@ def synthetic_console(movers: list[Mover]) -> FastAPI:
 
     @app.get("/api/areas")
     def areas() -> dict[str, Any]:
+        north = [(129.3, 34.75), (129.75, 34.9), (130.0, 34.65), (129.6, 34.5)]
+        east = [(129.4, 34.3), (129.9, 34.35), (130.0, 33.95), (129.5, 33.9)]
+        uraga = [(139.70, 35.30), (139.80, 35.33), (139.80, 35.20), (139.71, 35.20)]
         return _collection(
             [
-                _polygon("geofence", "対馬北方監視区域", "North Tsushima fence", [(129.3, 34.75), (129.75, 34.9), (130.0, 34.65), (129.6, 34.5)]),
-                _polygon("area_of_interest", "対馬東水道 重点監視区域", "Tsushima east channel", [(129.4, 34.3), (129.9, 34.35), (130.0, 33.95), (129.5, 33.9)]),
-                _polygon("geofence", "浦賀水道 監視区域", "Uraga fence", [(139.70, 35.30), (139.80, 35.33), (139.80, 35.20), (139.71, 35.20)]),
+                _polygon("geofence", "対馬北方監視区域", "North Tsushima fence", north),
+                _polygon("area_of_interest", "対馬東水道 重点監視区域", "Tsushima east channel", east),
+                _polygon("geofence", "浦賀水道 監視区域", "Uraga fence", uraga),
             ]
-        )  # fmt: skip
+        )
 
     @app.get("/api/facilities")
     def facilities() -> dict[str, Any]:
         rows = [
-            ("customs_headquarters", "横浜税関", "Yokohama Customs", 139.642, 35.4495), ("customs_headquarters", "東京税関", "Tokyo Customs", 139.775, 35.62),
-            ("customs_headquarters", "門司税関", "Moji Customs", 130.962, 33.946), ("customs_branch", "厳原税関支署", "Izuhara branch", 129.292, 34.197),
-            ("open_port", "比田勝港", "Hitakatsu", 129.466, 34.655), ("open_port", "博多港", "Hakata", 130.4, 33.607), ("customs_airport", "東京国際空港", "Haneda", 139.781, 35.549),
-            ("open_port", "千葉港", "Chiba", 140.09, 35.59), ("open_port", "木更津港", "Kisarazu", 139.90, 35.37), ("open_port", "川崎港", "Kawasaki", 139.75, 35.51),
-        ]  # fmt: skip
+            ("customs_headquarters", "横浜税関", "Yokohama Customs", 139.642, 35.4495),
+            ("customs_headquarters", "東京税関", "Tokyo Customs", 139.775, 35.62),
+            ("customs_headquarters", "門司税関", "Moji Customs", 130.962, 33.946),
+            ("customs_branch", "厳原税関支署", "Izuhara branch", 129.292, 34.197),
+            ("open_port", "比田勝港", "Hitakatsu", 129.466, 34.655),
+            ("open_port", "博多港", "Hakata", 130.4, 33.607),
+            ("customs_airport", "東京国際空港", "Haneda", 139.781, 35.549),
+        ]
         return _collection(
             [
                 {
@@ -265,13 +278,18 @@ def synthetic_console(movers: list[Mover]) -> FastAPI:
         by_id = {m.track_id: m for m in movers}
         drawn = [
             {
-                "alert_id": str(uuid.UUID(int=1_000 + n)), "track_id": str(uuid.UUID(int=n)), "severity": severity,
-                "position": {"lon": by_id[str(uuid.UUID(int=n))].start.lon, "lat": by_id[str(uuid.UUID(int=n))].start.lat},
-                "subject_label": label, "rule": "geofence", "acknowledged_at": "2026-11-22T08:40:00Z" if done else None, "cleared_at": None,
+                "alert_id": str(uuid.UUID(int=1_000 + n)),
+                "track_id": mover.track_id,
+                "severity": severity,
+                "position": {"lon": mover.start.lon, "lat": mover.start.lat},
+                "subject_label": label,
+                "rule": "geofence_entry",
+                "acknowledged_at": "2026-11-22T08:40:00+00:00" if acknowledged else None,
+                "cleared_at": None,
             }
-            for severity, label, n, done in rows
-            if str(uuid.UUID(int=n)) in by_id
-        ]  # fmt: skip
+            for severity, label, n, acknowledged in rows
+            if (mover := by_id.get(str(uuid.UUID(int=n)))) is not None
+        ]
         return {"alerts": drawn}
 
     @app.get("/api/tracks/{track_id}/history")
@@ -289,9 +307,14 @@ def synthetic_console(movers: list[Mover]) -> FastAPI:
     @app.websocket("/ws/tracks")
     async def tracks(socket: WebSocket) -> None:
         await socket.accept()
+        if close_code is not None:
+            await socket.close(close_code)
+            return
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
+            for first in also_send:
+                await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))
             while not heard.done():
                 for frame in screen.frames():
                     await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
@@ -318,7 +341,11 @@ def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _polygon(kind: str, name_ja: str, name_en: str, ring: list[tuple[float, float]]) -> dict[str, Any]:
     properties = {"slug": name_en.lower().replace(" ", "-"), "kind": kind, "name_ja": name_ja, "name_en": name_en}
-    return {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}
+    return {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,281 @@
+"""The map bundle in a real browser, fed by a real WebSocket."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+TSUSHIMA = {"lon": 129.55, "lat": 34.45, "zoom": 8.6}
+VIEW_WAIT_MS = 40_000
+
+
+@pytest.fixture
+def movers(synthetic: ModuleType) -> Any:
+    return synthetic.fleet()
+
+
+def open_map(page: Page, url: str, *, at: dict[str, float] | None = None) -> None:
+    page.goto(url)
+    if at is None:
+        page.wait_for_function(
+            "mizugiwaMap.status()?.connected && mizugiwaMap.status().tracks > 0", timeout=VIEW_WAIT_MS
+        )
+    else:
+        look(page, at)
+
+
+def look(page: Page, at: dict[str, float]) -> None:
+    """Take the view there and wait until its tracks have come."""
+    page.wait_for_function("mizugiwaMap.status()?.connected", timeout=VIEW_WAIT_MS)
+    page.evaluate("at => mizugiwaMap.focus(at)", at)
+    page.wait_for_function(
+        "at => mizugiwaMap.features().some(f => Math.abs(f.lon - at.lon) < 1 && Math.abs(f.lat - at.lat) < 1)",
+        arg=at,
+        timeout=VIEW_WAIT_MS,
+    )
+
+
+def feature(page: Page, track_id: str) -> dict[str, Any]:
+    handle = page.wait_for_function(
+        "id => mizugiwaMap.features().find(f => f.track_id === id) ?? null", arg=track_id, timeout=VIEW_WAIT_MS
+    )
+    found: dict[str, Any] = handle.json_value()
+    return found
+
+
+def the_drone(movers: list[Any]) -> Any:
+    return next(m for m in movers if m.label == "みずぎわ1号")
+
+
+def test_the_same_vessel_is_seen_at_two_places_at_two_times(
+    watch: Page, synthetic: ModuleType, movers: list[Any]
+) -> None:
+    # given a drone that flies north-east
+    drone = the_drone(movers)
+    look(watch, TSUSHIMA)
+    # when it is looked at twice
+    first = feature(watch, drone.track_id)
+    watch.wait_for_function(
+        "f => mizugiwaMap.features().find(g => g.track_id === f.track_id)?.lon > f.lon", arg=first, timeout=VIEW_WAIT_MS
+    )
+    second = feature(watch, drone.track_id)
+    # then it has moved as it flies, under the same name
+    assert second["lon"] > first["lon"]
+    assert second["lat"] > first["lat"]
+    assert first["label"] == second["label"] == drone.label
+    assert abs(first["lon"] - drone.start.lon) < 0.05
+
+
+def test_a_low_zoom_shows_counts_that_add_up(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
+    watch.evaluate("mizugiwaMap.focus({lon: 134, lat: 34, zoom: 4})")
+    watch.wait_for_function("n => mizugiwaMap.status().tracks === n", arg=len(movers), timeout=VIEW_WAIT_MS)
+    assert watch.evaluate("mizugiwaMap.features()") == []
+
+
+def test_only_what_is_in_view_is_rendered(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
+    look(watch, {"lon": 139.85, "lat": 35.4, "zoom": 10})
+    watch.wait_for_function(
+        "mizugiwaMap.features().every(f => f.lon > 139 && f.lon < 141 && f.lat > 34.5 && f.lat < 36)"
+    )
+    assert 0 < watch.evaluate("mizugiwaMap.status().tracks") < len(movers) / 4
+
+
+def test_a_lost_server_is_said_and_the_feed_comes_back_by_itself(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any]
+) -> None:
+    # given a screen that receives
+    first = serve(synthetic.synthetic_console(movers))
+    open_map(page, first.url, at=TSUSHIMA)
+    shown = len(page.evaluate("mizugiwaMap.features()"))
+    # when the server goes
+    first.stop()
+    page.wait_for_function("mizugiwaMap.status().connected === false", timeout=VIEW_WAIT_MS)
+    # then the screen says so, and still shows what it last knew
+    assert page.get_attribute("#map", "data-connection") == "lost"
+    assert "再接続中" in page.inner_text(".mz-status")
+    assert len(page.evaluate("mizugiwaMap.features()")) == shown
+    # when it returns with other handles for the same tracks
+    serve(synthetic.synthetic_console(list(reversed(movers))), first.port)
+    page.wait_for_function("mizugiwaMap.status().connected", timeout=40_000)
+    # then names belong to the right tracks again
+    drone = the_drone(movers)
+    page.wait_for_function(
+        "([id, handle]) => mizugiwaMap.features().find(f => f.track_id === id)?.handle === handle",
+        arg=[drone.track_id, list(reversed(movers)).index(drone) + 1],
+        timeout=VIEW_WAIT_MS,
+    )
+    assert feature(page, drone.track_id)["label"] == drone.label
+    assert page.get_attribute("#map", "data-connection") == "connected"
+
+
+def test_a_session_that_ended_is_said_and_not_tried_again(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any]
+) -> None:
+    page.goto(serve(synthetic.synthetic_console(movers, close_code=4401)).url)
+    page.wait_for_selector('#map[data-connection="signed_out"]', timeout=VIEW_WAIT_MS)
+    assert "ログイン" in page.inner_text(".mz-status")
+
+
+def test_frames_that_cannot_be_read_are_said_and_stop_nothing(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any]
+) -> None:
+    # given a server that begins with nonsense: empty, short, another version, three records that are not there,
+    # an unknown kind, half a JSON text
+    head = struct.Struct("<BBHIdQ")
+    garbage = [b"", b"\x01", b"\x07" * 24, head.pack(1, 1, 0, 3, 0.0, 0), head.pack(1, 99, 0, 0, 0.0, 0), "{"]
+    # when the map hears it
+    page.goto(serve(synthetic.synthetic_console(movers, also_send=garbage)).url)
+    # then it says so, and shows the tracks that come after it
+    look(page, TSUSHIMA)
+    assert "地図の通信で問題がありました" in page.inner_text(".mz-notice")
+    assert page.evaluate("mizugiwaMap.status().connected")
+
+
+def test_tracks_are_shown_where_the_basemap_cannot_be_read(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any], tmp_path: Path
+) -> None:
+    open_map(page, serve(synthetic.synthetic_console(movers, tiles=tmp_path)).url, at=TSUSHIMA)
+    page.wait_for_function(
+        "document.querySelector('.mz-notice').textContent.includes('背景地図')", timeout=VIEW_WAIT_MS
+    )
+    assert page.evaluate("mizugiwaMap.features().length") > 50
+
+
+def test_a_click_on_a_symbol_tells_the_page_which_track_it_is(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType
+) -> None:
+    # given one anchored vessel in the middle of the view
+    fleet = [m for m in synthetic.fleet() if m.kind == synthetic.SubjectKind.VESSEL and m.course_deg is None][:1]
+    place = fleet[0].start
+    open_map(page, serve(synthetic.synthetic_console(fleet)).url, at={"lon": place.lon, "lat": place.lat, "zoom": 12})
+    page.wait_for_function("document.querySelector('.mz-status').textContent.includes('1 航跡')")
+    # when it is clicked, as soon as its symbol is drawn
+    page.wait_for_function(
+        "() => { const {x, y, width, height} = document.getElementById('map').getBoundingClientRect();"
+        " const at = {clientX: x + width / 2, clientY: y + height / 2, bubbles: true, pointerType: 'mouse'};"
+        " const canvas = document.querySelector('.maplibregl-canvas');"
+        " for (const type of ['mousemove', 'mousedown', 'mouseup', 'click'])"
+        "   canvas.dispatchEvent(new MouseEvent(type, at));"
+        " return window.chosen.some(([id, data]) => id === 'map-selected' && data); }",
+        timeout=VIEW_WAIT_MS,
+        polling=500,
+    )
+    # then the page has its id
+    chosen = [data for kind, data in page.evaluate("chosen") if kind == "map-selected" and data]
+    assert chosen[-1] == {"track_id": fleet[0].track_id}
+
+
+def test_the_keyboard_walks_through_the_tracks_what_matters_most_first(
+    watch: Page, synthetic: ModuleType, movers: list[Any]
+) -> None:
+    # given the map has the keyboard
+    look(watch, TSUSHIMA)
+    feature(watch, the_drone(movers).track_id)
+    watch.focus("canvas.maplibregl-canvas")
+    # when N is pressed twice and Escape once
+    for key in ("n", "n", "Escape"):
+        watch.keyboard.press(key)
+    # then distress comes first, then the dark contact with its alert, then nothing is selected
+    by_id = {m.track_id: m.label for m in movers}
+    chosen = [data for kind, data in watch.evaluate("chosen") if kind == "map-selected"]
+    assert [by_id[c["track_id"]] for c in chosen[:2]] == ["AIS-SART 970110220", "未識別 K-031"]
+    assert chosen[2] is None
+    assert "未識別 K-031" in watch.inner_text(".mz-spoken")
+
+
+def test_the_past_is_shown_as_the_past(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
+    # given the live picture
+    drone = the_drone(movers)
+    look(watch, TSUSHIMA)
+    live = feature(watch, drone.track_id)
+    # when the officer asks for ten minutes before
+    watch.evaluate("ms => mizugiwaMap.asOf(ms)", synthetic.START_MS - 600_000)
+    watch.wait_for_selector('#map[data-mode="as_of"]', timeout=VIEW_WAIT_MS)
+    # then the drone is where it was, its age is the age at that time, and the screen says which time it is
+    then = feature(watch, drone.track_id)
+    assert then["lon"] < live["lon"] - 0.05
+    assert then["age_s"] < 10
+    assert "2026-11-22 08:31:12 JST" in watch.inner_text(".mz-notice")
+    # when the officer goes back
+    watch.evaluate("mizugiwaMap.asOf(null)")
+    # then it is live again
+    watch.wait_for_selector('#map[data-mode="live"]', timeout=VIEW_WAIT_MS)
+    assert feature(watch, drone.track_id)["lon"] >= live["lon"]
+
+
+def test_the_page_hears_of_the_state_of_the_feed(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
+    look(watch, TSUSHIMA)
+    watch.wait_for_function(
+        "chosen.some(([id, data]) => id === 'map-status' && data.connected && data.tracks > 0 && data.oldest_age_s > 0"
+        " && data.realm_now_ms > 1.7e12)",
+        timeout=VIEW_WAIT_MS,
+    )
+
+
+def test_stale_and_lost_tracks_keep_their_status_and_their_age(
+    watch: Page, synthetic: ModuleType, movers: list[Any]
+) -> None:
+    look(watch, TSUSHIMA)
+    shown = watch.evaluate("mizugiwaMap.features()")
+    assert {f["status"] for f in shown} >= {1, 2, 3}
+    assert all(f["age_s"] >= 590 for f in shown if f["status"] >= 2)
+
+
+def test_every_word_on_the_map_has_a_text_in_both_languages_and_changes_without_a_reload(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any]
+) -> None:
+    # given a map in Japanese with its legend open
+    open_map(page, serve(synthetic.synthetic_console(movers)).url, at=TSUSHIMA)
+    page.click(".mz-layers summary")
+    japanese = page.inner_text("#map")
+    # when the officer chooses English
+    english = {k: v for k, v in synthetic.texts("en").items() if k.startswith("map.")}
+    page.evaluate("texts => mizugiwaMap.setTexts(texts, 'en')", english)
+    # then every word is there in both
+    assert "受信中" in japanese
+    assert "Receiving" in page.inner_text(".mz-status")
+    assert "map." not in japanese + page.inner_text("#map")
+
+
+def test_a_map_that_the_page_takes_away_closes_its_socket_and_a_new_one_starts(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType, movers: list[Any]
+) -> None:
+    open_map(page, serve(synthetic.synthetic_console(movers)).url)
+    page.evaluate("document.getElementById('map').remove()")
+    page.wait_for_function("mizugiwaMap.status() === null")
+    page.evaluate("document.body.insertAdjacentHTML('afterbegin', '<div id=map></div>')")
+    page.wait_for_function("mizugiwaMap.status()?.tracks > 0", timeout=VIEW_WAIT_MS)
+
+
+def test_the_lock_file_pins_every_package_and_names_no_registry(repository: Path) -> None:
+    locked = json.loads((repository / "dashboards/map/package-lock.json").read_text("utf-8"))["packages"]
+    assert not [name for name, package in locked.items() if "resolved" in package]
+    assert not [name for name, package in locked.items() if name and not package.get("integrity")]
+
+
+def test_the_bundle_is_one_script_one_style_sheet_the_worker_and_the_fonts(bundle: Path) -> None:
+    files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
+    assert {"mizugiwa-map.js", "mizugiwa-map.css", "maplibre-gl-worker.mjs", "LICENSES.txt"} <= files
+    licences = (bundle / "LICENSES.txt").read_text("utf-8")
+    assert all(name in licences for name in ("maplibre-gl", "@deck.gl/core", "milsymbol", "@fontsource/noto-sans-jp"))
+    assert sum(name.endswith(".woff2") for name in files) == 4
+    assert {Path(name).suffix for name in files} == {".js", ".css", ".mjs", ".woff2", ".txt"}
+    assert "http" not in "".join(
+        url.split(")")[0][:8] for url in (bundle / "mizugiwa-map.css").read_text("utf-8").split("url(")[1:]
+    ).replace("data:", "")
+
+
+def test_every_text_that_the_source_names_is_there_in_both_languages(repository: Path, synthetic: ModuleType) -> None:
+    import re
+
+    source = "\n".join(path.read_text("utf-8") for path in (repository / "dashboards/map/src").glob("*.ts"))
+    named = set(re.findall(r'"(map\.[a-z_.]+[a-z_])"', source))
+    for language in ("ja", "en"):
+        assert named <= set(synthetic.texts(language))
