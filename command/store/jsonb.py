@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED_NUL: Final = "\\u0000"
 
@@ -17,7 +19,16 @@ def clean_text(value: str) -> str:
     return _UNSTORABLE.sub("\ufffd", value)
 
 
+def _scalar(value: object) -> Any:
+    """What json cannot write: a NumPy scalar is its Python value, anything else is refused."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} {value!r} is not JSON; give text, numbers, lists and mappings")
+
+
 def _clean(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float):
@@ -29,16 +40,17 @@ def _clean(value: Any) -> Any:
     return value
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_scalar)
+
+
 def json_text(value: Any) -> str:
     """`value` as JSON text for a jsonb column. NaN and infinities become null; see clean_text for strings.
 
-    Raises TypeError for what is not JSON (an object of ours, bytes).
+    NumPy scalars are written as their values. Raises TypeError for what is not JSON (an object of ours, bytes).
     """
     try:
-        dumped = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        dumped = _ENCODER.encode(value)
         dumped.encode()
     except ValueError:
-        return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    if _ESCAPED_NUL in dumped:
-        return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return dumped
+        return _ENCODER.encode(_clean(value))
+    return _ENCODER.encode(_clean(value)) if _ESCAPED_NUL in dumped else dumped

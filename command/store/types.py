@@ -59,8 +59,10 @@ def point_column_type() -> Geometry:
 
 
 def point(position: Position | None) -> WKTElement | None:
-    """A position as a bound value; repr keeps every bit of a float."""
-    return None if position is None else WKTElement(f"POINT({position.lon!r} {position.lat!r})", srid=WGS84_SRID)
+    """A position as a bound value. repr keeps every bit of a float; a NumPy scalar becomes one first."""
+    if position is None:
+        return None
+    return WKTElement(f"POINT({float(position.lon)!r} {float(position.lat)!r})", srid=WGS84_SRID)
 
 
 def lon_lat(column: ColumnElement[Any]) -> tuple[ColumnElement[float | None], ColumnElement[float | None]]:

@@ -21,7 +21,6 @@ from command.store.realms import add_realm, forget_realm
 from command.store.tables import SHARED_SCHEMA
 
 _PACKAGE = "command.store:migrations"
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('mizugiwa migrations', 0))"
 
 
 def migrate(engine: Engine) -> None:
@@ -31,7 +30,7 @@ def migrate(engine: Engine) -> None:
     is missing, the user lacks rights, or a newer version migrated it before.
     """
     with shared_session(engine) as session:
-        session.execute(text(_LOCK))
+        _one_at_a_time(session)
         _ensure_postgis(session)
         session.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SHARED_SCHEMA}"))
         _upgrade(session.connection(), history="shared", schema=SHARED_SCHEMA)
@@ -44,7 +43,7 @@ def ensure_realm(engine: Engine, realm: Realm, *, clock: ScenarioClock | DataClo
     (realms.save_realm_clock changes it). Errors as `migrate`.
     """
     with realm_session(engine, realm) as session:
-        session.execute(text(_LOCK))
+        _one_at_a_time(session)
         session.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{realm.schema}"'))
         _upgrade(session.connection(), history="realm", schema=realm.schema)
         add_realm(session, realm, clock=clock, now_us=SystemClock().now_us())
@@ -55,9 +54,19 @@ def drop_realm(engine: Engine, realm: Realm) -> None:
     if realm.kind is RealmKind.LIVE:
         raise ValueError("the realm live is never dropped; only replay-NAME and drill-NAME are")
     with shared_session(engine) as session:
-        session.execute(text(_LOCK))
+        _one_at_a_time(session)
         session.execute(text(f'DROP SCHEMA IF EXISTS "{realm.schema}" CASCADE'))
         forget_realm(session, realm)
+
+
+def _one_at_a_time(session: Session) -> None:
+    """Hold the other processes' migrations off until this transaction ends.
+
+    The lock on a catalog makes this connection see what they committed while it waited: an advisory lock alone
+    leaves its cache of schema names as it was, and CREATE SCHEMA IF NOT EXISTS fails on one that exists.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('mizugiwa migrations', 0))"))
+    session.execute(text("LOCK TABLE pg_catalog.pg_namespace IN ACCESS SHARE MODE"))
 
 
 def _ensure_postgis(session: Session) -> None:

@@ -106,7 +106,9 @@ def test_the_same_finding_again_adds_nothing(
     assert len(kinds(engine, realm, changed[0])) == count == len(before)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(story=st.lists(st.tuples(st.sampled_from(FindingKind), st.integers(0, 2)), min_size=1, max_size=6))
 def test_a_flush_that_comes_again_after_any_story_changes_nothing_but_what_is_news(
     engine: Engine, realm: Realm, story: list[tuple[FindingKind, int]]
@@ -288,6 +290,30 @@ def test_events_and_evidence_cannot_be_changed(engine: Engine, realm: Realm, tab
 
     with pytest.raises(DBAPIError, match=f"{table} is append-only"), realm_session(engine, realm) as session:
         session.execute(text(change.format(table)))
+
+
+def test_numbers_that_come_out_of_arrays_are_kept_as_numbers(engine: Engine, realm: Realm) -> None:
+    lon, lat = np.array([129.3, 34.2])
+    (alert,) = record(
+        engine,
+        realm,
+        finding(
+            OPENED,
+            position=Position(lon=lon, lat=lat),
+            because_params={"f": np.float32(0.5), "i": np.int64(7), "b": np.bool_(True), "nan": [np.float32("nan")]},
+        ),
+    )
+
+    assert alert.because_params == {"f": 0.5, "i": 7, "b": True, "nan": [None]}
+    with realm_session(engine, realm) as session:
+        found = get_alert(session, alert.alert_id)
+    assert found is not None
+    assert found.position == Position(lon=129.3, lat=34.2)
+
+
+def test_what_is_no_json_is_the_callers_mistake_and_says_so(engine: Engine, realm: Realm) -> None:
+    with pytest.raises(TypeError, match="bytes b'x' is not JSON"):
+        record(engine, realm, finding(OPENED, because_params={"raw": b"x"}))
 
 
 def test_an_alert_without_a_place_or_with_odd_text_is_kept(engine: Engine, realm: Realm) -> None:

@@ -106,7 +106,9 @@ changes = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(story=st.lists(changes, max_size=4))
 def test_rules_remember_what_they_were_told_last(
     engine: Engine, realm: Realm, story: list[dict[str, dict[str, dict[str, Any] | None]]]

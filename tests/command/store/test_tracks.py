@@ -78,7 +78,9 @@ def test_a_track_comes_back_equal_with_its_filter_state(engine: Engine, realm: R
     assert latest == [(placed, b"\x00\xffstate"), (unplaced, b"\x00\xffstate")]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(flushes=st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), max_size=5), max_size=5))
 def test_the_latest_state_never_goes_back_in_time(
     engine: Engine, realm: Realm, flushes: list[list[tuple[int, int]]]
