@@ -23,7 +23,8 @@ ASSETS: Final = Path(__file__).parent / "assets"
 
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="{language}">
-<head>{metas}<script src="/texts/{language}.js"></script><title>{title}</title>{favicon}{css}</head>
+<head>{metas}<title>{title}</title><link rel="icon" href="/favicon.ico">
+<script src="/texts/{language}.js"></script>{css}</head>
 <body>{app_entry}<footer>{config}{scripts}{renderer}</footer></body>
 </html>"""
 

@@ -27,7 +27,7 @@ SESSION_COOKIE: Final = "mizugiwa_session"
 FORM_COOKIE: Final = "mizugiwa_form"
 CSRF_COOKIE: Final = "_csrf_token"
 """Dash's renderer sends this cookie's value as the header X-CSRFToken with every callback."""
-PUBLIC: Final = frozenset({"/login", "/login.css", "/language", FONT_STYLE})
+PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", FONT_STYLE})
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
@@ -132,7 +132,10 @@ class Guard:
 
 def cacheable(path: str) -> bool:
     """Program files may be kept by the browser; what speaks of the sea or of people may not."""
-    return path.startswith(("/assets/", "/_dash-component-suites/", "/tiles/")) or path == "/login.css"
+    return path.startswith(("/assets/", "/_dash-component-suites/", "/tiles/")) or path in (
+        "/login.css",
+        "/favicon.ico",
+    )
 
 
 def same_origin(scope: Scope) -> bool:

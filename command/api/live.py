@@ -68,8 +68,9 @@ class Screen:
                 self._looking = True
                 self._as_of_due = self._as_of_us is not None
             elif kind == "as_of":
-                self._as_of_us, self._as_of_due = int(asked["at_ms"]) * 1_000, True
-                from_us(self._as_of_us)
+                at_us = int(asked["at_ms"]) * 1_000
+                from_us(at_us)
+                self._as_of_us, self._as_of_due = at_us, True
             elif kind == "live":
                 self._as_of_us, self._as_of_due = None, False
                 self._watcher.start_over()
@@ -136,7 +137,7 @@ def live_router(console: Console, gate: SessionGate) -> APIRouter:
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            code = next((t.result() for t in done if not t.cancelled() and t.exception() is None), 1011)
+            code = next(iter(done)).result()
         finally:
             for task in tasks:
                 task.cancel()

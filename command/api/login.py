@@ -19,6 +19,11 @@ from command.i18n import LANGUAGES, text
 from command.operations.people import Accounts, PasswordRefused, SessionGate, SignInRefused, csrf_token, current_person
 
 _YEAR_S: Final = 365 * 24 * 3600
+_ICON: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#13222f"/>'
+    '<path d="M2 19a14 14 0 0 0 28 0z" fill="#1f5d8c"/><path d="M1 19h30" stroke="#6fc3ff" stroke-width="3"/>'
+    '<circle cx="16" cy="16" r="14" fill="none" stroke="#6fc3ff" stroke-width="2.5"/></svg>'
+)
 
 
 async def fields(request: Request, *names: str) -> tuple[str, ...]:
@@ -119,5 +124,9 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
     @router.get("/login.css")
     async def login_style() -> Response:
         return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+    @router.get("/favicon.ico")
+    async def icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 
     return router

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
@@ -17,7 +18,7 @@ from sqlalchemy import Engine
 
 from command.domain.alert import Alert
 from command.domain.area import Area
-from command.domain.clock import Clock, DataClock, SystemClock
+from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
 from command.domain.facility import Facility
 from command.domain.health import SourceHealth
 from command.domain.realm import Realm
@@ -42,6 +43,7 @@ _TRACK_PAGE: Final = 5_000
 _CATCH_UP_EVERY_S: Final = 0.2
 _ALERTS_EVERY_S: Final = 5.0
 _REST_EVERY_S: Final = 2.0
+_HUNG_S: Final = 10.0
 _RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 
 QueueDepths = Callable[[], Mapping[str, int] | None]
@@ -81,6 +83,7 @@ class Console:
         self._sources: tuple[SourceHealth, ...] = ()
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
+        self._read_at_s = monotonic()
         self._stop = threading.Event()
         self._caught_up = threading.Event()
         self._thread: threading.Thread | None = None
@@ -102,7 +105,13 @@ class Console:
 
     @property
     def health(self) -> ConsoleHealth:
-        return self._health
+        """As judged with the last reading; a store that hangs counts as away."""
+        silent_s = monotonic() - self._read_at_s
+        if not self._health.store.connected or silent_s < _HUNG_S:
+            return self._health
+        since_us = self._host.now_us() - int(silent_s * US_PER_S)
+        hung = StoreState(connected=False, since_us=since_us, detail=f"no answer for {silent_s:.0f} s")
+        return replace(self._health, store=hung)
 
     def open_alerts(self) -> list[Alert]:
         """What needs a person: neither cleared nor acknowledged counts first, then what is still going on.
@@ -165,12 +174,19 @@ class Console:
                 with closing(listen(self._database_url, self.realm, timeout_s=_CATCH_UP_EVERY_S)) as heard:
                     self._follow(heard)
             except (StoreUnavailable, StoreNotMigrated, UnknownRealm) as exc:
-                self._store_is(connected=False, detail=str(exc))
-                _log.warning("store_away", realm=self.realm.name, reason=str(exc), retry_s=_RETRY_S[min(failures, 3)])
-                self._stop.wait(_RETRY_S[min(failures, 3)])
-                failures += 1
+                failures = self._store_lost(exc, failures)
+            except Exception as exc:  # noqa: BLE001 - a row that cannot be read must not end the watch of every screen
+                _log.exception("reading_failed", realm=self.realm.name)
+                failures = self._store_lost(exc, failures)
             else:
                 failures = 0
+
+    def _store_lost(self, exc: Exception, failures: int) -> int:
+        retry_s = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
+        self._store_is(connected=False, detail=str(exc))
+        _log.warning("store_away", realm=self.realm.name, reason=str(exc), retry_s=retry_s)
+        self._stop.wait(retry_s)
+        return failures + 1
 
     def _follow(self, heard: Iterator[Mapping[str, object] | None]) -> None:
         tracks_at = alerts_at = rest_at = -1e9
@@ -192,6 +208,7 @@ class Console:
                 alerts_at, alerts_told = now_s, False
             self._read_tracks()
             tracks_at = now_s
+            self._read_at_s = monotonic()
             self._caught_up.set()
 
     def _read_tracks(self) -> None:

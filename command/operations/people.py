@@ -59,6 +59,7 @@ FIRST_LOGIN: Final = "admin"
 PASSWORD_MAXIMUM: Final = 256
 _CACHE_S: Final = 5.0
 _CACHE_LIMIT: Final = 1_000
+_HUNG_S: Final = 60
 _TOUCH_EVERY_US: Final = 30 * US_PER_S
 _HASHER: Final = PasswordHasher()
 """argon2id with the library's parameters (RFC 9106, second recommended option)."""
@@ -325,14 +326,14 @@ class SessionGate:
             known = self._remembered.get(session_id)
         if known is None or now_us - known.checked_at_us > _CACHE_S * US_PER_S:
             if known is not None:
-                known.checked_at_us = (
-                    now_us  # so that while one request waits for a store that is away, the others go on
-                )
+                # while this request waits for a store that hangs, the others of the session go on
+                known.checked_at_us = now_us + _HUNG_S * US_PER_S
             try:
                 known = self._ask(session_id, now_us=now_us)
             except StoreUnavailable:
                 if known is None:
                     raise
+                known.checked_at_us = now_us
         if known is None or not self._open(known.person, now_us=now_us):
             self.forget(token)
             return None

@@ -1,0 +1,189 @@
+"""A whole console on a real PostGIS and a real server, and people to use it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from psycopg import sql
+from sqlalchemy import Engine
+
+from command.api.web import make_web
+from command.domain.alert import Alert, Finding, FindingKind, Severity
+from command.domain.clock import SystemClock
+from command.domain.geo import Position
+from command.domain.observation import SubjectKind
+from command.domain.people import Role
+from command.domain.realm import Realm
+from command.domain.track import Track, TrackStatus
+from command.operations.console import Console
+from command.operations.people import AccountRules, Accounts, SessionGate
+from command.services import Endpoints
+from command.store.alerts import record_findings
+from command.store.engine import make_engine, realm_session
+from command.store.migrations import ensure_realm, migrate
+from command.store.tracks import LatestTrack, next_flush_seq, upsert_latest
+from dashboards.shell import mount_console
+
+PASSWORD = "a long phrase of the watch 7"  # noqa: S105 - of accounts that live as long as a test
+
+
+@dataclass(kw_only=True)
+class Web:
+    """One running console. `first_password` is what the terminal would show."""
+
+    url: str
+    engine: Engine
+    realm: Realm
+    console: Console
+    accounts: Accounts
+    gate: SessionGate
+    first_password: str
+    database: str
+    admin_url: str
+    application: object
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    def client(self) -> httpx.Client:
+        """Somebody's browser, signed in by nobody yet."""
+        return httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=20.0)
+
+    def sign_in(self, client: httpx.Client, login: str, password: str) -> httpx.Response:
+        client.get("/login")
+        form = {"csrf": client.cookies.get("mizugiwa_form", ""), "login": login, "password": password}
+        return client.post("/login", data=form)
+
+    @contextmanager
+    def signed_in(self, role: Role = Role.OFFICER) -> Iterator[httpx.Client]:
+        """A person of this role whose password is their own; scripts' token set as the page's script sets it."""
+        login = f"{role.value}-{uuid.uuid4().hex[:6]}"
+        first = self.accounts.create(login, login, frozenset({role}), by="test")
+        with self.client() as client:
+            self.sign_in(client, login, first)
+            form = {"csrf": client.cookies["_csrf_token"], "current": first, "new": PASSWORD, "again": PASSWORD}
+            assert client.post("/password", data=form).headers["location"] == "/"
+            client.headers["X-CSRFToken"] = client.cookies["_csrf_token"]
+            yield client
+
+    def put_tracks(self, tracks: list[Track]) -> None:
+        with realm_session(self.engine, self.realm) as session:
+            seq = next_flush_seq(session)
+            upsert_latest(session, [LatestTrack(track, b"") for track in tracks], flush_seq=seq)
+
+    def vessel(self, mmsi: int, lon: float, lat: float, *, name: str | None = None) -> Track:
+        now_us = self.clock.now_us()
+        return Track(
+            track_id=uuid.uuid5(uuid.NAMESPACE_OID, f"{self.realm.name}{mmsi}"),
+            subject=f"mmsi:{mmsi:09d}",
+            kind=SubjectKind.VESSEL,
+            status=TrackStatus.LIVE,
+            source="ais-test",
+            observed_at_us=now_us,
+            recorded_at_us=now_us,
+            position=Position(lon=lon, lat=lat),
+            speed_mps=5.0,
+            course_deg=90.0,
+            attributes={"name": name or f"VESSEL {mmsi}"},
+        )
+
+    def raise_alert(self, track: Track, *, severity: Severity = Severity.HIGH, rule: str = "geofence_entry") -> Alert:
+        now_us = self.clock.now_us()
+        finding = Finding(
+            kind=FindingKind.OPENED,
+            rule=rule,
+            severity=severity,
+            subject=track.subject,
+            area="north",
+            episode_start_us=now_us,
+            observed_at_us=now_us,
+            position=track.position,
+            because="because.geofence_entry",
+            because_params={"subject": track.label, "area": "north", "since_us": now_us},
+            track_id=track.track_id,
+        )
+        with realm_session(self.engine, self.realm) as session:
+            (alert,) = record_findings(
+                session, self.realm, [finding], labels={track.subject: track.label}, now_us=now_us
+            )
+        return alert
+
+    def lose_database(self) -> None:
+        """The server ends every connection of this database and takes no new one."""
+        self._admin("ALTER DATABASE {} ALLOW_CONNECTIONS false")
+        with psycopg.connect(self.admin_url, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.database])
+
+    def restore_database(self) -> None:
+        self._admin("ALTER DATABASE {} ALLOW_CONNECTIONS true")
+
+    def _admin(self, statement: str) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as admin:
+            admin.execute(sql.SQL(statement).format(sql.Identifier(self.database)))
+
+
+@pytest.fixture
+def account_rules() -> AccountRules:
+    """Overridden where a test needs other limits."""
+    return AccountRules()
+
+
+@pytest.fixture
+def basemap(tmp_path: Path) -> Path:
+    """10,000 bytes that stand for a basemap: range requests do not read it."""
+    path = tmp_path / "japan.pmtiles"
+    path.write_bytes(bytes(i % 251 for i in range(10_000)))
+    return path
+
+
+@pytest.fixture
+def web(
+    database_url: str, endpoints: Endpoints, account_rules: AccountRules, basemap: Path, eventually: Callable[..., None]
+) -> Iterator[Web]:
+    """The console of a drill, served by uvicorn in a thread, on a fresh database."""
+    engine = make_engine(database_url)
+    realm = Realm.parse("drill-console")
+    migrate(engine)
+    ensure_realm(engine, realm, clock=None)
+    console = Console(engine, database_url=database_url, realm=realm, clock=SystemClock())
+    accounts = Accounts(engine, rules=account_rules)
+    first = accounts.ensure_first_admin()
+    assert first is not None
+    gate = SessionGate(engine, rules=account_rules)
+    application = make_web(
+        console=console,
+        accounts=accounts,
+        gate=gate,
+        basemap=basemap,
+        mount=lambda server: mount_console(server, console),
+        secure=False,
+    )
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    assert console.wait_caught_up(20.0)
+    yield Web(
+        url=f"http://127.0.0.1:{port}",
+        engine=engine,
+        realm=realm,
+        console=console,
+        accounts=accounts,
+        gate=gate,
+        first_password=first[1],
+        database=psycopg.conninfo.conninfo_to_dict(database_url)["dbname"],
+        admin_url=endpoints.database_url,
+        application=application,
+    )
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+    engine.dispose()

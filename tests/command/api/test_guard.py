@@ -1,0 +1,145 @@
+"""Nobody passes without a session, nothing is changed from another site, and every page says what may run in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from command.domain.people import Role
+
+OPEN_TO_ALL = {"/login", "/login.css", "/favicon.ico", "/language"}
+
+
+def _routes(application: object) -> list[BaseRoute]:
+    assert isinstance(application, FastAPI)
+    found: list[BaseRoute] = []
+    pending: list[Any] = list(application.routes)
+    while pending:
+        route = pending.pop()
+        nested = getattr(route, "original_router", None)
+        if nested is not None:
+            pending += nested.routes
+        else:
+            found.append(route)
+    return found
+
+
+def _path(route: Route | Mount) -> str:
+    path = re.sub(r"\{[^}]*:path\}", "some/file.js", route.path)
+    return re.sub(r"\{[^}]*\}", "00000000-0000-0000-0000-000000000000", path) or "/"
+
+
+def test_every_route_refuses_who_is_not_signed_in(web: Any) -> None:
+    # given every route that the application has, the console's own and Dash's
+    routes = _routes(web.application)
+    paths = {_path(r) for r in routes if isinstance(r, Route | APIRoute | Mount)}
+    assert {"/", "/api/alerts", "/_dash-update-component", "/_dash-layout", "/_dash-dependencies"} <= paths
+    with web.client() as client:
+        for route in routes:
+            if isinstance(route, WebSocketRoute):
+                continue
+            assert isinstance(route, Route | Mount)
+            path = _path(route)
+            if path in OPEN_TO_ALL:
+                continue
+            methods = getattr(route, "methods", None) or {"GET"}
+            for method in methods:
+                # when somebody without a session asks for it
+                answer = client.request(method, path)
+                # then they get nothing of it
+                refused = answer.status_code in (401, 403) or (
+                    answer.status_code == 303 and answer.headers["location"] == "/login"
+                )
+                assert refused, f"{method} {path} answered {answer.status_code}"
+
+
+def test_every_websocket_refuses_who_is_not_signed_in(web: Any) -> None:
+    sockets = [r.path for r in _routes(web.application) if isinstance(r, WebSocketRoute)]
+    assert "/ws/tracks" in sockets
+    for path in sockets:
+        with pytest.raises(InvalidStatus) as refused, connect(web.url.replace("http", "ws") + path, origin=web.url):
+            pass
+        assert refused.value.response.status_code == 403
+
+
+def test_a_made_up_session_is_no_session(web: Any) -> None:
+    with web.client() as client:
+        client.cookies.set("mizugiwa_session", "x" * 43)
+        assert client.get("/api/alerts").status_code == 401
+
+
+def test_a_websocket_of_another_site_is_refused(web: Any) -> None:
+    with web.signed_in() as client:
+        cookie = f"mizugiwa_session={client.cookies['mizugiwa_session']}"
+        address = web.url.replace("http", "ws") + "/ws/tracks"
+        with (
+            pytest.raises(InvalidStatus),
+            connect(address, origin="http://elsewhere.example", additional_headers={"Cookie": cookie}),
+        ):
+            pass
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-CSRFToken": ""},
+        {"X-CSRFToken": "0" * 64},
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "null"},
+    ],
+    ids=["no token", "wrong token", "another site", "no site"],
+)
+def test_a_forged_post_is_refused_and_changes_nothing(web: Any, headers: dict[str, str]) -> None:
+    # given an officer who is signed in, and an alert
+    track = web.vessel(431000001, 129.3, 34.2)
+    web.put_tracks([track])
+    alert = web.raise_alert(track)
+    with web.signed_in() as client:
+        # when another site has the officer's browser acknowledge it
+        answer = client.post(f"/api/alerts/{alert.alert_id}/acknowledge", json={"comment": ""}, headers=headers)
+        # then it is refused, with a reason, and the alert is as it was
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert web.console.alert(alert.alert_id).acknowledged_at_us is None
+
+
+def test_a_dash_callback_without_the_token_is_refused(web: Any) -> None:
+    with web.signed_in() as client:
+        answer = client.post("/_dash-update-component", json={}, headers={"X-CSRFToken": ""})
+        assert answer.status_code == 403
+
+
+def test_a_body_over_the_limit_is_refused(web: Any) -> None:
+    with web.signed_in() as client:
+        answer = client.post("/api/session/active", content=b"x" * (1024 * 1024 + 1))
+        assert answer.status_code == 413
+
+
+def test_pages_say_what_may_run_in_them(web: Any) -> None:
+    with web.client() as client:
+        headers = client.get("/login").headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
+    assert re.fullmatch(r"script-src 'self'( 'sha256-[A-Za-z0-9+/=]+')+", scripts)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_who_may_only_watch_cannot_acknowledge(web: Any) -> None:
+    track = web.vessel(431000001, 129.3, 34.2)
+    web.put_tracks([track])
+    alert = web.raise_alert(track)
+    with web.signed_in(Role.ANALYST) as client:
+        answer: httpx.Response = client.post(f"/api/alerts/{alert.alert_id}/acknowledge", json={"comment": ""})
+    assert answer.status_code == 403
+    assert "officer" in answer.json()["detail"]
