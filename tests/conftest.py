@@ -17,6 +17,21 @@ from command.services import Endpoints, delete_vhost, ensure_services, ensure_vh
 REPOSITORY = Path(__file__).parent.parent
 
 
+def reachable(directory: Path) -> Path:
+    """Let the servers' account, which is not root's, pass through the temporary folders above `directory`."""
+    for folder in (directory, *directory.parents[:3]):
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode | 0o011)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a data directory that private servers can live in."""
+    return lambda name: reachable(tmp_path_factory.mktemp(name))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout's root."""
@@ -38,9 +53,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """PostGIS and RabbitMQ: DATABASE_URL and AMQP_URL where set, else private servers for this test run."""
-    data_dir = tmp_path_factory.mktemp("services")
-    for directory in (data_dir, *data_dir.parents[:2]):
-        directory.chmod(0o755)
+    data_dir = reachable(tmp_path_factory.mktemp("services"))
     yield ensure_services(
         data_dir,
         database_url=os.environ.get("DATABASE_URL"),

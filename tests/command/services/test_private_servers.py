@@ -19,10 +19,8 @@ from command.services.rabbitmq import answers_amqp, request_management
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("own")
-    for directory in (path, *path.parents[:2]):
-        directory.chmod(0o755)
+def data_dir(server_dir: Callable[[str], Path]) -> Iterator[Path]:
+    path = server_dir("own")
     yield path
     stop_services(path)
 

@@ -1,0 +1,139 @@
+"""The whole program as its users start it: `mizugiwa up` in a data directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from command.services import Endpoints, PrivateServers, locate_services, stop_services
+
+VERBS = ("intake", "dispatch", "gateway", "web", "drill")
+
+
+class Running:
+    """One data directory and the `mizugiwa up` that runs in it; it may be killed and started again."""
+
+    def __init__(self, data_dir: Path, eventually: Callable[..., None], *, words: tuple[str, ...]) -> None:
+        self.data_dir = data_dir
+        self._eventually = eventually
+        self._words = words
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._terminal: IO[bytes] | None = None
+        self.up: subprocess.Popen[bytes] | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        ours = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "AMQP_URL", "MIZUGIWA_CONFIG")}
+        return {**ours, "MIZUGIWA_DATA_DIR": str(self.data_dir), "MIZUGIWA_WEB_PORT": str(self.port)}
+
+    @property
+    def terminal(self) -> str:
+        """What `up` told the person who started it, all of its runs."""
+        return (self.data_dir / "terminal").read_text("utf-8")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return locate_services(self.data_dir, database_url=None, amqp_url=None)
+
+    def start(self) -> None:
+        greeted = self.terminal.count(self.url) if (self.data_dir / "terminal").exists() else 0
+        self._close()
+        self._terminal = (self.data_dir / "terminal").open("ab")
+        self.up = subprocess.Popen(
+            [sys.executable, "-m", "command.cli", "up", *self._words],
+            cwd=self.data_dir,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=self._terminal,
+            stderr=subprocess.STDOUT,
+        )
+        self._eventually(
+            lambda: self.terminal.count(self.url) > greeted or (self.up is not None and self.up.poll() is not None),
+            within_s=120.0,
+        )
+        assert self.up.poll() is None, self.terminal
+
+    def pid(self, verb: str) -> int:
+        """The process that last was a verb's; it may have been killed since."""
+        return int(json.loads((self.data_dir / "run" / f"{verb}.json").read_text())["pid"])
+
+    def servers(self) -> PrivateServers:
+        return PrivateServers.of(self.data_dir, database_url=None, amqp_url=None)
+
+    def kill_up(self) -> None:
+        assert self.up is not None
+        self.up.kill()
+        self.up.wait()
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self.up is not None and self.up.poll() is None:
+            self.up.send_signal(signal.SIGINT)
+            self.up.wait(timeout=90)
+        self._close()
+
+    def clean_up(self) -> None:
+        """Whatever a failed test left."""
+        self.stop()
+        for path in (self.data_dir / "run").glob("*.json"):
+            try:
+                psutil.Process(int(json.loads(path.read_text())["pid"])).kill()
+            except (psutil.NoSuchProcess, ValueError):
+                continue
+        stop_services(self.data_dir)
+
+    def left_over(self) -> list[str]:
+        """Command lines of processes that still belong to the data directory."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status", "environ"]):
+            words = " ".join(process.info["cmdline"] or [])
+            ours = (process.info["environ"] or {}).get("MIZUGIWA_DATA_DIR") == str(self.data_dir)
+            runs = process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE
+            if runs and (str(self.data_dir) in words or ours):
+                found.append(words)
+        return found
+
+    def _close(self) -> None:
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
+
+
+@pytest.fixture
+def start_up(server_dir: Callable[[str], Path], eventually: Callable[..., None]) -> Iterator[Callable[..., Running]]:
+    """Start `mizugiwa up WORDS`; everything is stopped afterwards."""
+    made: list[Running] = []
+
+    def start(*words: str) -> Running:
+        running = Running(server_dir("up"), eventually, words=words)
+        made.append(running)
+        running.start()
+        return running
+
+    yield start
+    for running in made:
+        running.clean_up()
+
+
+@pytest.fixture(scope="session")
+def expected_alerts(repository: Path) -> list[dict[str, Any]]:
+    """The alerts that the drill tsushima-night must raise."""
+    path = repository / "command" / "operations" / "drills" / "tsushima_night.expected.json"
+    loaded: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return loaded
