@@ -68,17 +68,23 @@ class AssetSettings(_Part):
     """A vehicle or vessel of ours: never alarmed on as a contact."""
 
     subject: str = Field(pattern=r"^(mmsi|mavlink|label):[0-9a-z]+$")
-    kind: SubjectKind
+    kind: str
     """vessel, air_drone, underwater_drone, surface_drone or aircraft."""
     name_ja: str
     name_en: str
 
-    @field_validator("kind", mode="before")
+    @field_validator("kind")
     @classmethod
-    def _by_word(cls, word: object) -> SubjectKind:
-        if isinstance(word, str) and word.upper() in ASSET_KINDS:
-            return SubjectKind[word.upper()]
+    def _known(cls, word: str) -> str:
+        asset_kind(word)
+        return word
+
+
+def asset_kind(word: str) -> SubjectKind:
+    """The kind of an asset by its word in small letters. Raises ValueError with the words there are."""
+    if word.upper() not in ASSET_KINDS:
         raise ValueError(f"write one of {', '.join(kind.lower() for kind in ASSET_KINDS)}")
+    return SubjectKind[word.upper()]
 
 
 class Settings(_Part):

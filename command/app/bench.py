@@ -26,7 +26,7 @@ def run_bench(name: str) -> dict[str, Any]:
         raise BadSettings(
             f"bench {name!r}: choose from {', '.join(names())}"
             if names()
-            else "benchmarks need a checkout: clone the repository, run `make test` once, then `.venv/bin/mizugiwa bench`"
+            else "benchmarks need a checkout: clone the repository, run `make test` once, then `mizugiwa bench NAME`"
         )
     path = FOLDER / f"bench_{name.replace('-', '_')}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)

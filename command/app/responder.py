@@ -30,4 +30,5 @@ def run_responder(
         stop=stop_on_signals(),
         as_json=as_json,
         count=count,
+        shown_file=settings.data_dir / f"responder-{realm.name}-{team}.shown",
     )

@@ -22,17 +22,17 @@ from command.app.logs import configure_logging
 from command.app.program import LOG_DIR_VARIABLE
 from command.app.sources import make_feeds
 from command.domain.clock import Clock, ScenarioClock, SystemClock
-from command.domain.observation import SubjectKind
 from command.domain.realm import Realm, RealmKind
+from command.i18n import text
 from command.operations.drill import free_ports, load_scenario
 from command.operations.drills.scenario import Scenario
 from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
 from command.services.process import recall
-from command.settings import Settings
+from command.settings import Settings, asset_kind
 from command.store.areas import put_area
-from command.store.assets import put_asset
+from command.store.assets import Asset
 from command.store.engine import make_engine, realm_session, shared_session
 from command.store.facilities import save_facilities
 from command.store.migrations import drop_realm, migrate
@@ -152,12 +152,21 @@ def _prepare(
         clock = ScenarioClock(
             scenario_start_us=scenario.start_us, host_start_us=SystemClock().now_us() + _WARM_UP_US, speed=speed
         )
+    ours = settings.assets if scenario is None else scenario.assets
     running = open_realm(
-        engine, endpoints, realm, clock=clock, rules=settings.rules if scenario is None else scenario.rules
+        engine,
+        endpoints,
+        realm,
+        clock=clock,
+        rules=settings.rules if scenario is None else scenario.rules,
+        assets=[
+            Asset(subject=each.subject, kind=asset_kind(each.kind), name_ja=each.name_ja, name_en=each.name_en)
+            for each in ours
+        ],
     )
     if scenario is not None:
         _mark(settings, realm).touch()
-    _save_places(settings, plan, engine, running)
+    _save_places(plan, engine, running)
     return Accounts(engine, rules=AccountRules()).ensure_first_admin()
 
 
@@ -174,18 +183,14 @@ def _end_strays(settings: Settings) -> None:
             process.wait(timeout=15)
 
 
-def _save_places(settings: Settings, plan: _Plan, engine: Engine, clock: Clock) -> None:
+def _save_places(plan: _Plan, engine: Engine, clock: Clock) -> None:
     with shared_session(engine) as session:
         save_facilities(session, reference_facilities())
+    if plan.scenario is None:
+        return
     with realm_session(engine, plan.realm) as session:
-        if plan.scenario is None:
-            for ours in settings.assets:
-                put_asset(session, ours.subject, ours.kind, ours.name_ja, ours.name_en)
-            return
         for area in plan.scenario.areas:
             put_area(session, area.slug, area.kind, area.name_ja, area.name_en, area.geometry, "drill", clock.now_us())
-        for asset in plan.scenario.assets:
-            put_asset(session, asset.subject, SubjectKind[asset.kind.upper()], asset.name_ja, asset.name_en)
 
 
 def _children(realm: Realm, *, config: Path | None, settings: Settings, log_dir: Path) -> Sequence[Child]:
@@ -234,8 +239,7 @@ def _greet(
     if password is not None:
         lines.append(f"  first login: {password[0]}   password: {password[1]}   (you will choose your own)")
     if plan.scenario is not None:
-        lines.append(
-            f"  drill: {plan.scenario.title_ja} / {plan.scenario.title_en}; docs/sources.md plugs in real feeds"
-        )
+        title = text(settings.language, f"drill.{plan.scenario.name}")
+        lines.append(f"  drill: {title}; docs/sources.md says how to plug in real feeds")
     lines += ["  Ctrl-C stops everything", ""]
     say("\n".join(lines))
