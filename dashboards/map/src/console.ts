@@ -13,6 +13,7 @@ import {
   FACILITY_LAYERS,
   TRACK_LABEL_LAYERS,
   addPlaces,
+  contains,
   nameLanguage,
   setPlaces,
   setTrackLabels,
@@ -160,7 +161,7 @@ export class MapConsole implements FeedListener {
     if (!this.ready) return [];
     const bounds = this.map.getBounds();
     return [...this.picture.tracks.values()]
-      .filter((track) => bounds.contains([track.lon, track.lat]))
+      .filter((track) => contains(bounds, track))
       .map((track) => {
         const name = this.picture.names.get(track.handle);
         return {
@@ -300,7 +301,7 @@ export class MapConsole implements FeedListener {
   private walk(step: 1 | -1): void {
     const bounds = this.map.getBounds();
     const order = [...this.picture.tracks.values()]
-      .filter((t) => bounds.contains([t.lon, t.lat]) && this.picture.names.has(t.handle))
+      .filter((t) => contains(bounds, t) && this.picture.names.has(t.handle))
       .sort((a, b) => importance(b) - importance(a) || a.handle - b.handle);
     if (order.length === 0) {
       this.announcer.say(text("map.tracks", { n: 0 }));

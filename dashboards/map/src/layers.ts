@@ -44,6 +44,7 @@ export function picked(info: PickingInfo): Picked | null {
   if (info.object === undefined || info.object === null) return null;
   switch (info.layer?.id) {
     case "tracks":
+    case "dots":
       return { type: "track", track: info.object as TrackRecord };
     case "counts":
       return { type: "aggregate", aggregate: info.object as Aggregate };
@@ -56,17 +57,26 @@ export function picked(info: PickingInfo): Picked | null {
 
 export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
   const tracks = [...scene.picture.tracks.values()].sort((a, b) => importance(a) - importance(b));
+  const dense = tracks.length > DENSE_TRACKS;
+  const symbols = dense ? tracks.filter((t) => importance(t) >= MATTERS) : tracks;
   return [
     ...countLayers(scene.picture.aggregates),
     trailLayer(scene.trail),
-    ...(scene.shows.leaders ? [leaderLayer(tracks, scene.zoom)] : []),
+    ...(scene.shows.leaders ? [leaderLayer(symbols, scene.zoom)] : []),
+    ...(dense ? [dotLayer(tracks.filter((t) => importance(t) < MATTERS))] : []),
     // Alerts are known as they are now: upon a past picture they would say what was not known then.
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
-    trackLayer(tracks, scene.zoom, atlas),
+    trackLayer(symbols, scene.zoom, atlas),
     ...(scene.shows.alerts && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
   ];
 }
+
+/** With more tracks than this in view there is no room for symbols: the ordinary ones become dots. */
+const DENSE_TRACKS = 2_000;
+
+/** Least importance of a track that is a symbol, and named, whatever the density. */
+export const MATTERS = 10;
 
 /** What must lie on top when symbols overlap: distress over alerts over the unknown over our own over the rest. */
 export function importance(track: TrackRecord): number {
@@ -101,6 +111,24 @@ function sizeFactor(track: TrackRecord): number {
   if (track.flags & Flag.DISTRESS) return 1.2;
   if (isOurs(track) || colourOf(track.kind, false) === palette.DARK_CONTACT) return 1.12;
   return colourOf(track.kind, false) === palette.FIXED ? 0.7 : 1;
+}
+
+/** Ordinary tracks of a dense view: filled where live, hollow where stale or lost, as the symbols are. */
+function dotLayer(tracks: readonly TrackRecord[]): Layer {
+  const colour = (t: TrackRecord): palette.Rgb => colourOf(t.kind, false);
+  return new ScatterplotLayer<TrackRecord>({
+    id: "dots",
+    data: tracks,
+    getPosition: (t) => [t.lon, t.lat],
+    radiusUnits: "pixels",
+    getRadius: 3,
+    getFillColor: (t) => [...colour(t), t.status === TrackStatus.LIVE ? 255 : 0],
+    getLineColor: (t) => [...colour(t), t.status === TrackStatus.LIVE ? 255 : t.status === TrackStatus.LOST ? 110 : 160],
+    stroked: true,
+    lineWidthUnits: "pixels",
+    getLineWidth: 1,
+    pickable: true,
+  });
 }
 
 /** A ring around what has an open alert: seen also where the alert's own mark stands elsewhere. */

@@ -1,7 +1,7 @@
 // What stands still and comes from the console by REST: watched areas and facilities; and the labels of tracks,
 // which MapLibre places so that no two texts of the map overlap.
-import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
-import { importance } from "./layers.js";
+import type { GeoJSONSource, LngLatBounds, Map as MapLibre } from "maplibre-gl";
+import { MATTERS, importance } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { TrackStatus } from "./protocol.js";
@@ -23,9 +23,8 @@ export const TRACK_LABEL_LAYERS = ["track-label", "track-label-first"] as const;
 const MOST_LABELS = 400;
 /** Symbols that texts keep off; in a denser view texts may run under the least important ones. */
 const MOST_PLACES = 2_000;
-/** From this zoom every track may be named; below it those of at least LABEL_IMPORTANT (layers.ts). */
+/** From this zoom every track may be named; below it those that matter (layers.ts). */
 const LABEL_EVERY_TRACK_ZOOM = 8;
-const LABEL_IMPORTANT = 10;
 /** An open alert or distress: named whatever else is there. */
 const LABEL_ALWAYS = 40;
 const SELECTED_RANK = 1_000;
@@ -149,12 +148,12 @@ export function nameLanguage(map: MapLibre, layers: readonly string[], language:
 
 /** Name the tracks that matter most, with the age of what is not live. Low zooms keep texts off these only. */
 export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, selectedTrackId: string | null): void {
-  const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : LABEL_IMPORTANT;
+  const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : MATTERS;
   const bounds = map.getBounds();
   const ranked = [...picture.tracks.values()]
     .flatMap((track) => {
       const name = picture.names.get(track.handle);
-      if (name === undefined || !bounds.contains([track.lon, track.lat])) return [];
+      if (name === undefined || !contains(bounds, track)) return [];
       const rank = name.trackId === selectedTrackId ? SELECTED_RANK : importance(track);
       return rank >= least ? [{ track, name, rank }] : [];
     })
@@ -173,6 +172,11 @@ export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, se
       };
     }),
   });
+}
+
+/** As LngLatBounds.contains, without an object for each of ten thousand tracks. */
+export function contains(bounds: LngLatBounds, { lon, lat }: { readonly lon: number; readonly lat: number }): boolean {
+  return lon >= bounds.getWest() && lon <= bounds.getEast() && lat >= bounds.getSouth() && lat <= bounds.getNorth();
 }
 
 function facilityIcon(kind: "customs" | "port" | "airport"): ImageData {

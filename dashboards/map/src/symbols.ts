@@ -36,14 +36,16 @@ const SIDC: Readonly<Record<number, readonly [string, string]>> = {
   [SubjectKind.SURFACE_DRONE]: ["10043000001205000000", "10033000001205000000"],
 };
 
-const KINDS = Object.values(SubjectKind);
-const STATUSES = Object.values(TrackStatus);
+const KINDS: readonly number[] = Object.values(SubjectKind);
+/** Worked out once: the accessors below run for every track at every update. */
+const TURNING: ReadonlySet<number> = new Set(KINDS.filter((kind) => shapeOf(kind, true).turns));
+const STATUSES: readonly number[] = Object.values(TrackStatus);
 
 /** The icon of a track in the atlas, its name being all that decides how it looks. */
 export function iconOf(track: TrackRecord, typeSymbols: boolean): string {
-  const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : KINDS.find((k) => k === track.kind) ?? 0;
+  const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : KINDS.includes(track.kind) ? track.kind : SubjectKind.UNKNOWN;
   const ours = isOurs(track) ? "ours" : "other";
-  const status = STATUSES.find((s) => s === track.status) ?? TrackStatus.TENTATIVE;
+  const status = STATUSES.includes(track.status) ? track.status : TrackStatus.TENTATIVE;
   if (typeSymbols && kind in SIDC) return `type-${kind}-${ours}-${status}`;
   return `plain-${kind}-${bearing(track) === null ? "still" : "course"}-${ours}-${status}`;
 }
@@ -63,7 +65,7 @@ export function iconAngle(track: TrackRecord, typeSymbols: boolean): number {
   const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : track.kind;
   if (typeSymbols && kind in SIDC) return 0;
   const course = bearing(track);
-  return course !== null && shapeOf(kind, true).turns ? -course : 0;
+  return course !== null && TURNING.has(kind) ? -course : 0;
 }
 
 export function colourOf(kind: number, ours: boolean): palette.Rgb {
