@@ -26,6 +26,8 @@ import { currentLanguage, text } from "./texts.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
 const HOME: LngLatBoundsLike = [[124.5, 25.5], [147, 46]];
+/** The Open Database Licence asks for it wherever the map is seen. */
+const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
 const VIEW_DEBOUNCE_MS = 150;
 const STATUS_EVERY_MS = 1_000;
 /** At most this often the layers are built again, however many frames come. */
@@ -98,7 +100,7 @@ export class MapConsole implements FeedListener {
       touchPitch: false,
       renderWorldCopies: false,
       fadeDuration: 0,
-      attributionControl: { compact: false },
+      attributionControl: { compact: false, customAttribution: ATTRIBUTION },
       locale: {
         "Map.Title": text("map.title"),
         "NavigationControl.ZoomIn": text("map.zoom_in"),

@@ -219,6 +219,10 @@ def test_the_page_hears_of_the_state_of_the_feed(watch: Page, synthetic: ModuleT
     )
 
 
+def test_the_map_says_whose_coastline_it_is(watch: Page) -> None:
+    assert watch.is_visible("text=© OpenStreetMap contributors")
+
+
 def test_stale_and_lost_tracks_keep_their_status_and_their_age(
     watch: Page, synthetic: ModuleType, movers: list[Any]
 ) -> None:
