@@ -47,6 +47,22 @@ def track_finding(
     )
 
 
+def place_in(entry: Mapping[str, Any]) -> Position | None:
+    """The `place` that an entry remembers (see `place_of`)."""
+    place = entry["place"]
+    return Position(lon=place[0], lat=place[1]) if place else None
+
+
+def place_of(row: np.void) -> list[float] | None:
+    """The place of a track state as an entry remembers it: longitude and latitude, None where it has none.
+
+    What a rule says later about this state must not depend on which states came since in the same flush, so it keeps
+    the place itself and does not ask the latest track for it.
+    """
+    position = position_of(row)
+    return [position.lon, position.lat] if position else None
+
+
 def position_of(row: np.void) -> Position | None:
     """The place of a track state; None where it has none."""
     lon, lat = float(row["lon"]), float(row["lat"])

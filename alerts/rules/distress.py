@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from alerts.findings import position_of, track_finding
+from alerts.findings import place_in, place_of, position_of, track_finding
 from alerts.rule import Memory, RuleConfig, SeverityWord, World
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
@@ -42,8 +42,8 @@ class DistressConfig(RuleConfig):
 class Distress:
     """One alert from the first call until it has ended or nobody hears it any more.
 
-    Memory: track id (hex) -> `start_us`, `told_us`, `called_us` (of the last call, to a minute), `test`, `located`,
-    `cause`, `subject`, `normal_since_us`.
+    Memory: track id (hex) -> `start_us`, `told_us`, `called_us` and `place` (of the last call, to a minute), `test`,
+    `located`, `cause`, `subject`, `normal_since_us`.
     """
 
     name: ClassVar[str] = "distress"
@@ -100,7 +100,7 @@ class Distress:
             return [ended, self._open(key, subject, row, world, located=located, is_test=is_test)]
         calling = {name: value for name, value in entry.items() if name != "normal_since_us"}
         if t_us - entry["called_us"] >= _CALLED_EVERY_US:
-            calling["called_us"] = t_us
+            calling |= {"called_us": t_us, "place": place_of(row) or entry["place"]}
         due = located and (not entry["located"] or t_us - entry["told_us"] >= self._config.refresh_s * US_PER_S)
         findings: list[Finding] = []
         if entry["test"] and not is_test:
@@ -121,6 +121,7 @@ class Distress:
             "start_us": t_us,
             "told_us": t_us,
             "called_us": t_us,
+            "place": place_of(row),
             "test": is_test,
             "located": located,
             "cause": cause,
@@ -129,7 +130,6 @@ class Distress:
         return self._told(FindingKind.OPENED, cause, self._memory[key], row, world=world)
 
     def _silent(self, entry: dict[str, Any], key: str, last_seen_us: int, world: World) -> Finding:
-        track = world.tracks.get(bytes.fromhex(key))
         return track_finding(
             FindingKind.CLEARED,
             f"{self.name}.silent",
@@ -139,7 +139,7 @@ class Distress:
             world=world,
             start_us=entry["start_us"],
             at_us=last_seen_us + round(self._config.silent_after_s * US_PER_S),
-            position=track.position if track else None,
+            position=place_in(entry),
             params={"last_seen_us": last_seen_us},
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from alerts.findings import position_of, track_finding
+from alerts.findings import place_in, place_of, position_of, track_finding
 from alerts.rule import Memory, RuleConfig, SeverityWord, World
 from command.domain.alert import Finding, FindingKind
 from command.domain.clock import US_PER_S
@@ -34,7 +34,8 @@ class DroneLinkLost:
     A drone whose last report said that it was disarmed was switched off, not lost.
 
     Memory: track id (hex) -> `subject`, `seen_us` (its last report, to a second, so that telemetry at 50 Hz does not
-    write 50 entries a second); with an alert open also `start_us` and `back_us` (heard again since; None: silent).
+    write 50 entries a second) and its `place`; with an alert open also `start_us` and `back_us` (heard again since;
+    None: silent).
     """
 
     name: ClassVar[str] = "drone_link_lost"
@@ -81,7 +82,7 @@ class DroneLinkLost:
         entry = self._memory.get(key)
         if entry is None:
             subject = subject_of(int(row["subject_scheme"]), int(row["subject_key"]))
-            self._memory[key] = {"subject": subject, "seen_us": t_us}
+            self._memory[key] = {"subject": subject, "seen_us": t_us, "place": place_of(row)}
             return []
         silence_us = t_us - entry["seen_us"]
         if silence_us < _SEEN_EVERY_US:
@@ -94,12 +95,12 @@ class DroneLinkLost:
                 # No tick came in between: a recording read fast, or intake that was away itself.
                 findings.append(self._open(key, entry, world))
                 entry = self._memory[key]
-        entry = entry | {"seen_us": t_us}
+        entry = entry | {"seen_us": t_us, "place": place_of(row) or entry["place"]}
         if "start_us" in entry:
             entry["back_us"] = entry["back_us"] or t_us
             if t_us - entry["back_us"] >= self._config.restored_after_s * US_PER_S:
                 findings.append(self._restored(entry, row, world))
-                entry = {"subject": entry["subject"], "seen_us": t_us}
+                entry = {name: entry[name] for name in ("subject", "seen_us", "place")}
         self._memory[key] = entry
         return findings
 
@@ -125,7 +126,6 @@ class DroneLinkLost:
         """What the clock says: at the moment at which it could first be said, however late the tick came."""
         config = self._config
         after_s = config.lost_after_s if kind is FindingKind.OPENED else config.forget_after_s
-        track = world.tracks.get(bytes.fromhex(key))
         return track_finding(
             kind,
             f"{self.name}{variant}",
@@ -135,7 +135,7 @@ class DroneLinkLost:
             world=world,
             start_us=entry["start_us"],
             at_us=entry["seen_us"] + round(after_s * US_PER_S),
-            position=track.position if track else None,
+            position=place_in(entry),
             params={"last_seen_us": entry["seen_us"], "silence_s": round(after_s)},
         )
 

@@ -22,14 +22,12 @@ class GeofenceDwellConfig(FenceConfig):
     after_s: Seconds = 1_800.0
     """This long inside is a dwell."""
     after_s_by_area: Mapping[str, Seconds] = Field(default_factory=dict)
-    rearm_s: float = Field(default=600.0, ge=0, le=86_400)
-    """A shorter absence does not begin the count anew, and does not count."""
 
 
 class GeofenceDwell(FenceRule):
     """One alert from the report that completes `after_s` inside until it has been outside for `rearm_s`.
 
-    The time counts between reports inside; a track that falls silent inside and is heard inside again has stayed.
+    A shorter absence does not begin the count anew, and does not count. The time counts between reports inside; a track that falls silent inside and is heard inside again has stayed.
     """
 
     name: ClassVar[str] = "geofence_dwell"

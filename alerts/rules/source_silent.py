@@ -21,7 +21,7 @@ class SourceSilentConfig(RuleConfig):
     severity: SeverityWord = "medium"
     silent_after_s: Seconds = 120.0
     silent_after_s_by_source: Mapping[str, Seconds] = Field(default_factory=dict)
-    restored_after_s: float = Field(default=60.0, ge=0, le=86_400)
+    restored_after_s: float = Field(default=300.0, ge=0, le=86_400)
     """Heard again for this long without another silence, the episode is over: a source that flaps is one alert."""
     ignored_kinds: tuple[str, ...] = ("replay",)
     """A recording is as silent as what it recorded."""

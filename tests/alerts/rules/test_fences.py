@@ -225,7 +225,7 @@ def test_a_dwell_is_told_when_its_time_is_full_and_not_counted_while_away(kit: A
 
     assert opened.episode_start_us == kit.start_us
     assert opened.because_params["stay_s"] == 600
-    assert kinds(stage.show(at(900, -500), at(1_500, -500))) == ["cleared"]
+    assert kinds(stage.show(at(900, -500), at(2_700, -500))) == ["cleared"]
 
 
 def test_severity_and_dwell_follow_the_area(kit: Any, at: Any) -> None:
