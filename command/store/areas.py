@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Final
 
@@ -19,10 +20,12 @@ from command.store.tables import AREA_VERSION
 from command.store.types import WGS84_SRID
 
 MAX_VERTICES: Final = 100_000
+MAX_SLUG_LENGTH: Final = 60
+_SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class BadArea(ValueError):
-    """A geometry that cannot be watched; the text says what to draw instead."""
+    """An area that cannot be watched; the text says what to write or draw instead."""
 
 
 def current_areas(session: Session) -> list[Area]:
@@ -102,6 +105,8 @@ def put_area(
 
 
 def _check(slug: str, geometry: BaseGeometry) -> None:
+    if not _SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_LENGTH:
+        raise BadArea(f"area {slug!r}: write small letters, digits and single hyphens, {MAX_SLUG_LENGTH} at most")
     if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
         raise BadArea(f"area {slug}: a {geometry.geom_type} has no inside; draw a polygon")
     vertices = shapely.get_num_coordinates(geometry)

@@ -33,7 +33,19 @@ from command.store.track_rows import (
 )
 from command.store.types import WGS84_SRID, Microseconds
 
-__all__ = ["LatestTrack"]
+__all__ = [
+    "LatestTrack",
+    "append_track_states",
+    "find_tracks",
+    "load_latest",
+    "next_flush_seq",
+    "track_by_id",
+    "track_history",
+    "tracks_as_of",
+    "tracks_changed_since",
+    "tracks_in_box",
+    "upsert_latest",
+]
 
 MAX_TRACKS: Final = 20_000
 """No query gives more tracks than this, whatever its limit."""

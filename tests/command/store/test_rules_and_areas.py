@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shapely import MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from command.domain.area import Area, AreaKind
 from command.domain.realm import Realm
@@ -77,6 +78,23 @@ def test_what_cannot_be_watched_is_refused_with_what_to_draw(
 ) -> None:
     with pytest.raises(BadArea, match=says):
         put(engine, realm, geometry)
+
+
+@pytest.mark.parametrize("slug", ["", "Izuhara", "厳原", "a--b", "a.b", "-a", "a" * 61, "a\n"])
+def test_a_name_that_cannot_stand_in_a_routing_key_is_refused(engine: Engine, realm: Realm, slug: str) -> None:
+    with pytest.raises(BadArea, match="small letters, digits and single hyphens"):
+        put(engine, realm, IZUHARA, slug=slug)
+
+
+@pytest.mark.parametrize("change", ["UPDATE {} SET author = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("table", ["area_version", "rule_version"])
+def test_which_version_held_when_cannot_be_changed(engine: Engine, realm: Realm, table: str, change: str) -> None:
+    put(engine, realm, IZUHARA)
+    with realm_session(engine, realm) as session:
+        put_rule(session, "ais_gap", {}, "sato", NOW_US)
+
+    with pytest.raises(DBAPIError, match=f"{table} is append-only"), realm_session(engine, realm) as session:
+        session.execute(text(change.format(table)))
 
 
 def test_a_rule_keeps_its_versions_and_the_newest_holds(engine: Engine, realm: Realm) -> None:

@@ -307,7 +307,7 @@ CREATE INDEX command_request_created_at ON command_request (created_at);
 
 APPEND_ONLY = [
     statement
-    for table in ("track_state", "alert_event", "evidence")
+    for table in ("track_state", "alert_event", "evidence", "rule_version", "area_version")
     for statement in (
         f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
         "FOR EACH ROW EXECUTE FUNCTION shared.refuse_change()",
