@@ -27,7 +27,8 @@ class GeofenceDwellConfig(FenceConfig):
 class GeofenceDwell(FenceRule):
     """One alert from the report that completes `after_s` inside until it has been outside for `rearm_s`.
 
-    A shorter absence does not begin the count anew, and does not count. The time counts between reports inside; a track that falls silent inside and is heard inside again has stayed.
+    A shorter absence does not begin the count anew, and does not count. The time counts between reports inside: a
+    track that falls silent inside and is heard inside again has stayed.
     """
 
     name: ClassVar[str] = "geofence_dwell"
