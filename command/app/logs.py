@@ -14,7 +14,7 @@ LOG_BYTES: Final = 10 * 1024 * 1024
 LOG_FILES: Final = 5
 
 
-def configure_logging(verb: str, log_dir: Path | None) -> None:
+def configure_logging(verb: str, log_dir: Path | None, *, level: int = logging.INFO) -> None:
     """JSON lines: into a bounded file where `log_dir` is given (under `mizugiwa up`), else to standard error."""
     handler: logging.Handler
     if log_dir is None:
@@ -38,7 +38,7 @@ def configure_logging(verb: str, log_dir: Path | None) -> None:
             ],
         )
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("pika", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TextIO
 
+from command.app.logs import configure_logging
 from command.app.program import endpoints_of, stop_on_signals
 from command.domain.realm import Realm
 from command.operations import respond
@@ -21,6 +23,8 @@ def run_responder(
     out: TextIO,
 ) -> None:
     """The verb `responder`: a team's alerts on standard output until Ctrl-C."""
+    # The client says itself what a responder must know; standard output is the alerts' alone.
+    configure_logging("responder", None, level=logging.ERROR)
     respond.run(
         amqp_url=endpoints_of(settings).amqp_url,
         realm=realm,

@@ -29,7 +29,7 @@ from command.operations.drills.scenario import Scenario
 from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
-from command.services.process import recall
+from command.services.process import recall, stop
 from command.settings import Settings, asset_kind
 from command.store.areas import put_area
 from command.store.assets import Asset
@@ -179,8 +179,7 @@ def _end_strays(settings: Settings) -> None:
     for path in (settings.data_dir / "run").glob("*.json"):
         process = recall(path)
         if process is not None:
-            process.terminate()
-            process.wait(timeout=15)
+            stop(process, within_s=15.0)
 
 
 def _save_places(plan: _Plan, engine: Engine, clock: Clock) -> None:

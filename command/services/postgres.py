@@ -174,7 +174,9 @@ class Postgres:
 
     def _answers(self, binaries: PostgresBinaries) -> bool:
         done = subprocess.run(  # noqa: S603 - argv is ours, no shell
-            [str(binaries.folder / "pg_isready"), "-q", "-h", str(self.sockets)], check=False, timeout=30
+            [str(binaries.folder / "pg_isready"), "-q", "-h", str(self.sockets), "-U", ROLE, "-d", "postgres"],
+            check=False,
+            timeout=30,
         )
         return done.returncode == 0
 

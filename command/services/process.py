@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -51,27 +52,49 @@ def remember(path: Path, pid: int, **facts: str) -> None:
 
 def recall(path: Path, **facts: str) -> psutil.Process | None:
     """The recorded process where it still runs, is the same one (start time) and has the same facts."""
-    for child in _started:
-        child.poll()
+    collect_ended()
     try:
         record = json.loads(path.read_text())
         process = psutil.Process(int(record["pid"]))
         same = abs(process.create_time() - float(record["started"])) < 0.05
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return None
-    if not same or process.status() == psutil.STATUS_ZOMBIE:
+    if not same or has_ended(process):
         return None
     return process if all(record.get(key) == value for key, value in facts.items()) else None
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process is gone. A zombie is: where nobody collects orphans (a container without an init) it stays."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait_for_end(process: psutil.Process, *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while not has_ended(process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    collect_ended()
+    return True
+
+
+def collect_ended() -> None:
+    """Take note of the end of what this process started, so that none stays a zombie."""
+    for child in _started:
+        child.poll()
 
 
 def stop(process: psutil.Process, *, within_s: float, sig: signal.Signals = signal.SIGTERM) -> bool:
     """Ask a process to end, and kill it after `within_s`. True where it ended by itself."""
     with suppress(psutil.NoSuchProcess):
         process.send_signal(sig)
-        try:
-            process.wait(timeout=within_s)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
-            return False
-    return True
+    if _wait_for_end(process, within_s=within_s):
+        return True
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+    _wait_for_end(process, within_s=10.0)
+    return False

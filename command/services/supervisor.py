@@ -19,7 +19,7 @@ import structlog
 
 from command.services.endpoints import PrivateServers
 from command.services.errors import ServiceMissing
-from command.services.process import recall, remember, stop
+from command.services.process import has_ended, recall, remember, stop
 
 _log = structlog.get_logger()
 _LOOK_EVERY_S: Final = 0.25
@@ -150,7 +150,7 @@ class Supervisor:
         now = time.monotonic()
         if watch.popen is not None:
             watch.popen.poll()
-        if watch.process is not None and watch.process.is_running() and watch.process.status() != psutil.STATUS_ZOMBIE:
+        if watch.process is not None and not has_ended(watch.process):
             if now - watch.started_at_s > _CALM_AFTER_S:
                 watch.pause_s = _FIRST_PAUSE_S
             return
