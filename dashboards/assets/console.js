@@ -10,7 +10,7 @@
   const JST_MS = 9 * 3600 * 1000;
   const state = {
     may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
-    anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0,
+    anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
   const $ = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
@@ -217,7 +217,7 @@
     form.dataset.alert = state.selected;
     put($("ack-what"), row.dataset.what);
     ackError("");
-    setProps("ack-comment", { value: "" });
+    $("ack-comment").value = "";
     form.hidden = false;
     row.scrollIntoView({ block: "nearest" });
     $("ack-comment").focus();
@@ -343,8 +343,16 @@
     $("density").setAttribute("aria-pressed", String(compact));
   }
 
+  function makeInput(place) {
+    const input = document.createElement("input");
+    Object.assign(input, { id: place.dataset.input, type: "text", maxLength: Number(place.dataset.limit),
+      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false });
+    place.append(input);
+  }
+
   function start() {
     const list = $("alert-list");
+    document.querySelectorAll("[data-input]").forEach(makeInput);
     new MutationObserver(changed).observe(list, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-alert", "data-waiting"] });
     list.addEventListener("scroll", () => { unread(); remember(); }, { passive: true });
     if (window.localStorage.getItem("density") === "compact") density(true);
@@ -358,6 +366,11 @@
 
   document.addEventListener("keydown", key);
   document.addEventListener("click", click);
+  document.addEventListener("input", (event) => {
+    if (event.target.id !== "track-search") return;
+    clearTimeout(state.searchTimer);
+    state.searchTimer = setTimeout(() => setProps("search", { data: event.target.value }), 250);
+  });
   document.addEventListener("submit", (event) => {
     if (event.target.id !== "ack-form") return;
     event.preventDefault();

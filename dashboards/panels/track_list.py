@@ -17,6 +17,7 @@ from command.operations.people import Permission, current_language, current_pers
 from dashboards.in_script import in_script
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
+from dashboards.plain_input import plain_input
 from dashboards.words import age, degrees, knots
 
 
@@ -63,15 +64,8 @@ class TrackList:
                     ],
                 ),
                 html.Label(view.t("tracks.search"), htmlFor="track-search", className="unseen"),
-                dcc.Input(
-                    id="track-search",
-                    type="search",
-                    debounce=0.25,
-                    maxLength=100,
-                    placeholder=view.t("tracks.search_hint"),
-                    autoComplete="off",
-                    value="",
-                ),
+                plain_input("track-search", limit=100, hint=view.t("tracks.search_hint")),
+                dcc.Store(id="search", data=""),
                 html.P(id="tracks-note", className="empty", hidden=True),
                 dag.AgGrid(
                     id="track-grid",
@@ -99,7 +93,7 @@ class TrackList:
             Output("tracks-note", "children"),
             Output("tracks-note", "hidden"),
             Input("side", "data"),
-            Input("track-search", "value"),
+            Input("search", "data"),
             Input("beat", "data"),
         )
         async def rows(side: str, words: str | None, _: int | None) -> tuple[Any, ...]:

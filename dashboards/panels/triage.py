@@ -16,6 +16,7 @@ from command.operations.people import Permission, current_language, current_pers
 from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
+from dashboards.plain_input import plain_input
 from dashboards.words import jst_clock
 
 SEVERITIES: Final = tuple(sorted(Severity, reverse=True))
@@ -197,7 +198,7 @@ def _acknowledge_form(view: View) -> Component:
         children=[
             html.P(id="ack-what", className="ack-what"),
             html.Label(view.t("triage.comment"), htmlFor="ack-comment"),
-            dcc.Input(id="ack-comment", type="text", maxLength=COMMENT_LIMIT, autoComplete="off", value=""),
+            plain_input("ack-comment", limit=COMMENT_LIMIT),
             html.P(view.t("triage.comment_help"), className="help"),
             html.P(id="ack-error", className="error", role="alert", hidden=True),
             html.Div(
