@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,19 +19,21 @@ from command.services import Endpoints, delete_vhost, ensure_services, ensure_vh
 REPOSITORY = Path(__file__).parent.parent
 
 
-def reachable(directory: Path) -> Path:
-    """Let the servers' account, which is not root's, pass through the temporary folders above `directory`."""
-    for folder in (directory, *directory.parents[:3]):
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod(mode | 0o011)
-    return directory
-
-
 @pytest.fixture(scope="session")
-def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes a data directory that private servers can live in."""
-    return lambda name: reachable(tmp_path_factory.mktemp(name))
+def server_dir() -> Iterator[Callable[[str], Path]]:
+    """Makes data directories that private servers can live in, outside pytest's own folder: that one is closed to
+    every account but ours, again and again, by each pytest that starts."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        path = Path(tempfile.mkdtemp(prefix=f"mizugiwa-{name}-"))
+        path.chmod(0o755)
+        made.append(path)
+        return path
+
+    yield make
+    for path in made:
+        shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +55,9 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def endpoints(server_dir: Callable[[str], Path]) -> Iterator[Endpoints]:
     """PostGIS and RabbitMQ: DATABASE_URL and AMQP_URL where set, else private servers for this test run."""
-    data_dir = reachable(tmp_path_factory.mktemp("services"))
+    data_dir = server_dir("services")
     yield ensure_services(
         data_dir,
         database_url=os.environ.get("DATABASE_URL"),

@@ -1,0 +1,121 @@
+"""Everything is killed once while the drill runs at ten times the clock: no alert is lost, doubled or invented."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+REALM = "drill-tsushima-night"
+SCHEMA = sql.Identifier("realm_drill_tsushima_night")
+
+
+def committed(dsn: str) -> dict[str, int]:
+    """Rows by table, and the sum of a hash of every observation's id, which no lost row leaves as it was."""
+    with psycopg.connect(dsn) as connection:
+        counts = {}
+        for table in ("observation", "track_state", "alert_event"):
+            query = sql.SQL("SELECT count(*) FROM {}.{}").format(SCHEMA, sql.Identifier(table))
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            counts[table] = row[0]
+        return counts
+
+
+def observation_ids(dsn: str) -> set[Any]:
+    with psycopg.connect(dsn) as connection:
+        query = sql.SQL("SELECT observation_id FROM {}.observation").format(SCHEMA)
+        return {row[0] for row in connection.execute(query)}
+
+
+def heard(path: Path) -> list[dict[str, Any]]:
+    """The alert bodies that the responder's client printed."""
+    lines = path.read_text("utf-8").splitlines()
+    return [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
+
+
+def key(body: dict[str, Any]) -> tuple[str, str, str | None]:
+    area = body.get("area")
+    return body["rule"], body["subject"], None if area is None else area["slug"]
+
+
+@pytest.mark.timeout(600)
+def test_every_expected_alert_is_consumed_under_one_id_whatever_is_killed(
+    start_up: Callable[..., Any],
+    eventually: Callable[..., None],
+    expected_alerts: list[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    # given the drill at ten times the clock, and a responder's client of its only team
+    running = start_up("--drill", "tsushima-night", "--speed", "10")
+    printed = tmp_path / "printed"
+    with (
+        printed.open("wb") as out,
+        subprocess.Popen(
+            [sys.executable, "-m", "command.cli", *f"responder --team duty --realm {REALM} --json".split()],
+            env=running.env,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        ) as responder,
+    ):
+        try:
+            kill_everything_once(running, eventually)
+            wanted = {(a["rule"], a["subject"], a["area"]) for a in expected_alerts}
+            # when the scenario has passed its last expected alert
+            deadline = monotonic() + 240.0
+            while monotonic() < deadline and (wanted - {key(body) for body in heard(printed)}):
+                sleep(0.5)
+        finally:
+            responder.terminate()
+
+    # then each was consumed under exactly one alert_id, and nothing else was
+    ids = defaultdict(set)
+    for body in heard(printed):
+        ids[key(body)].add(body["alert_id"])
+    assert {k: len(v) for k, v in ids.items()} == dict.fromkeys(wanted, 1)
+    severities = {key(body): body["severity"] for body in heard(printed) if body["revision"] == 1}
+    for alert in expected_alerts:
+        assert severities[alert["rule"], alert["subject"], alert["area"]] == alert["severity"]
+
+    # and health told of it
+    for name in ("intake", "dispatch", "gateway", "web", "drill", "postgresql", "rabbitmq"):
+        assert f"{name}: died" in running.terminal
+    assert "adopted" in running.terminal
+
+    # and the end leaves nothing behind
+    running.stop()
+    assert running.left_over() == []
+
+
+def kill_everything_once(running: Any, eventually: Callable[..., None]) -> None:
+    """kill -9 of each child, of both servers and of `up` itself; what was committed before is there after."""
+    dsn = running.endpoints.database_url
+    eventually(lambda: committed(dsn)["observation"] > 200, within_s=60.0)
+    before = observation_ids(dsn)
+    for verb in ("gateway", "intake", "dispatch", "drill", "web"):
+        victim = running.pid(verb)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda verb=verb, victim=victim: running.pid(verb) != victim, within_s=30.0)
+    for attribute, name in (("postgres", "postgresql"), ("rabbitmq", "rabbitmq")):
+        server = getattr(running.servers(), attribute)
+        server.process().kill()
+        eventually(lambda name=name: f"{name}: started again" in running.terminal, within_s=60.0)
+        assert server.process() is not None
+    running.kill_up()
+    orphan = running.pid("intake")
+    running.start()
+    assert running.pid("intake") == orphan
+    eventually(lambda: before <= observation_ids(dsn), within_s=60.0)
+    grown = committed(dsn)["observation"]
+    eventually(lambda: committed(dsn)["observation"] > grown, within_s=60.0)
