@@ -1,0 +1,164 @@
+"""From bytes to people, as the README says: one command, a browser, a responder's client."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+OWN = "a long phrase of the watch 7"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE_MS = 60_000
+TSUSHIMA = {"lon": 129.35, "lat": 34.3, "zoom": 8.5}
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A browser that fails the test where it asks another machine for anything, or a script fails."""
+    outside: list[str] = []
+    broken: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        yield page
+        browser.close()
+    assert not outside
+    assert not broken
+
+
+def is_outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
+
+
+def sign_in(page: Page, url: str, terminal: str) -> None:
+    """First login with the password that `up` showed, and the change of it that is asked for."""
+    found = re.search(r"first login: (\S+)\s+password: (\S+)", terminal)
+    assert found is not None
+    login, password = found.groups()
+    page.goto(url)
+    page.fill("#login", login)
+    page.fill("#password", password)
+    page.keyboard.press("Enter")
+    page.fill("#current", password)
+    page.fill("#new", OWN)
+    page.fill("#again", OWN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#clock-jst:not(:empty)")
+
+
+def rendered(page: Page) -> dict[str, tuple[float, float]]:
+    """Where each track stands on the map now, by its id."""
+    features = page.evaluate("window.mizugiwaMap ? window.mizugiwaMap.features() : []")
+    return {f["track_id"]: (f["lon"], f["lat"]) for f in features if f["track_id"]}
+
+
+def bodies(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text("utf-8").splitlines()
+    return [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
+
+
+@pytest.mark.timeout(400)
+def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_got(
+    start_up: Callable[..., Any], page: Page, eventually: Callable[..., None], tmp_path: Path
+) -> None:
+    # given the drill, and a responder of its team
+    running = start_up("--drill", "tsushima-night", "--speed", "10")
+    printed = tmp_path / "printed"
+    with (
+        printed.open("wb") as out,
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "command.cli",
+                *["responder", "--team", "duty", "--realm", "drill-tsushima-night", "--json"],
+            ],
+            env=running.env,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        ) as responder,
+    ):
+        try:
+            # when an officer logs in for the first time
+            sign_in(page, running.url, running.terminal)
+            expect(page.locator(".realm strong")).to_contain_text("訓練")
+
+            # then the same vessels are rendered at two places at two times
+            page.wait_for_function("() => window.mizugiwaMap")
+            page.evaluate("place => window.mizugiwaMap.focus(place)", TSUSHIMA)
+            eventually(lambda: len(rendered(page)) > 20, within_s=60.0, every_s=0.5)
+            before = rendered(page)
+
+            def moved() -> list[str]:
+                now = rendered(page)
+                return [t for t in before if t in now and abs(now[t][0] - before[t][0]) > 1e-4]
+
+            eventually(lambda: len(moved()) >= 5, within_s=60.0, every_s=0.5)
+
+            # when they acknowledge the worst alert by keyboard
+            eventually(lambda: any(b["severity"] == "critical" for b in bodies(printed)), within_s=60.0)
+            expect(page.locator("[data-alert]").first).to_contain_text("緊急")
+            page.keyboard.press("j")
+            selected = page.locator("[aria-selected=true]").get_attribute("data-alert")
+            page.keyboard.press("a")
+            expect(page.locator("#ack-comment")).to_be_focused()
+            page.keyboard.type("海上保安庁へ通報済み")
+            page.keyboard.press("Enter")
+
+            # then the responder had that alert, and hears that it was acknowledged, by whom and with what words
+            eventually(
+                lambda: [b for b in bodies(printed) if b["alert_id"] == selected and b["acknowledged"] is not None],
+                within_s=30.0,
+            )
+            heard = [b for b in bodies(printed) if b["alert_id"] == selected]
+            assert heard[0]["event"] == "opened"
+            acknowledged = heard[-1]["acknowledged"]
+            assert acknowledged["by"] == "admin"
+            assert acknowledged["comment"] == "海上保安庁へ通報済み"
+        finally:
+            responder.terminate()
+
+
+def test_the_terminal_alone_shows_the_first_password(start_up: Callable[..., Any]) -> None:
+    running = start_up("--drill", "tsushima-night")
+    found = re.search(r"password: (\S+)", running.terminal)
+    assert found is not None
+    for log in (running.data_dir / "logs").iterdir():
+        assert found.group(1) not in log.read_text("utf-8")
+
+
+def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mizugiwa.toml").write_text('[[sources]]\nkind = "radar"\nname = "r1"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "command.cli", "up"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "MIZUGIWA_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "'radar' is not known; choose from ais, csv, mavlink, replay" in line
+    assert not (tmp_path / "data" / "pg").exists()
