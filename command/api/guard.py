@@ -66,8 +66,10 @@ class Guard:
         refusal: Response | None
         try:
             person = await asyncio.to_thread(self._gate.find, token) if token else None
-        except StoreUnavailable:
-            person, refusal = None, database_away_page(language_of(connection.cookies))
+        except StoreUnavailable as exc:
+            page = connection.url.path in BEFORE_PASSWORD_CHANGE | {"/"}
+            away = database_away_page(language_of(connection.cookies)) if page else problem(503, str(exc))
+            person, refusal = None, away
         else:
             refusal = self._refusal(scope, person)
         if refusal is None and scope["type"] == "websocket" and not same_origin(scope):

@@ -102,7 +102,8 @@ class Screen:
             await self._bytes(encode(frame, realm_now_us=now_us, seq=console.picture.seq))
         await self._bytes(_head(FrameKind.TICK, 0, realm_now_us=now_us, seq=console.picture.seq))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._asked.wait(), _EVERY_S)
+            async with asyncio.timeout(_EVERY_S):
+                await self._asked.wait()
         self._asked.clear()
 
     async def _then(self, at_us: int) -> list[Frame]:
@@ -115,10 +116,13 @@ class Screen:
 
     async def _text(self, message: dict[str, Any]) -> None:
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-        await asyncio.wait_for(self._socket.send_text(text), _SEND_TIMEOUT_S)
+        # not wait_for: Python 3.11's loses a cancellation that comes as the send ends, and the screen would never close
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await self._socket.send_text(text)
 
     async def _bytes(self, message: bytes) -> None:
-        await asyncio.wait_for(self._socket.send_bytes(message), _SEND_TIMEOUT_S)
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await self._socket.send_bytes(message)
 
 
 def live_router(console: Console, gate: SessionGate) -> APIRouter:

@@ -153,6 +153,7 @@ def test_a_screen_lives_through_the_loss_of_the_database(web: Any, eventually: C
     # given a screen that shows a vessel
     web.put_tracks([web.vessel(431000001, 129.3, 34.2)])
     with screen(web) as reader, web.signed_in() as client:
+        assert client.get("/api/pulse").json()["store"]["connected"]
         reader.look(NORTH, 9.0)
         reader.frame(1)
         # when the database goes away
