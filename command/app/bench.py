@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,11 @@ def names() -> list[str]:
 
 def run_bench(name: str) -> dict[str, Any]:
     """{"name", "ours", "peer", "ratio", "machine"} of one benchmark. Raises BadSettings where there is none."""
+    return {"name": name, **load_bench(name)(), "machine": machine()}
+
+
+def load_bench(name: str) -> Callable[..., dict[str, Any]]:
+    """The `measure` of a benchmark; what it needs beside it is importable by name. Raises BadSettings."""
     if name not in names():
         raise BadSettings(
             f"bench {name!r}: choose from {', '.join(names())}"
@@ -33,9 +39,11 @@ def run_bench(name: str) -> dict[str, Any]:
     if spec is None or spec.loader is None:
         raise BadSettings(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
+    if str(FOLDER) not in sys.path:
+        sys.path.insert(0, str(FOLDER))
     spec.loader.exec_module(module)
-    measure: Callable[[], dict[str, Any]] = module.measure
-    return {"name": name, **measure(), "machine": machine()}
+    measure: Callable[..., dict[str, Any]] = module.measure
+    return measure
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""Real AIS sentences, as often as a benchmark wants them, each time from other vessels.
+
+The MMSI stands in bits 8 to 37 of every message (ITU-R M.1371-5, annex 8); six of them are a character of the
+armoured payload (IEC 61162-1), so the identity is in characters 1 to 6 of a message's first sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+FILES: Final = ("opencpn_Hakefjord.log", "kystverket_Ais1000Lines.nm4", "pyais_nmea_data_sample.txt")
+_FIRST_CHARACTERS: Final = 7
+_STEP: Final = 7_919
+"""How far the last six digits move each round; prime, so that rounds meet each other late."""
+
+
+class Sentence(NamedTuple):
+    """A VDM sentence: `head` is what stands before the payload, `tail` from the comma behind it up to the `*`."""
+
+    head: bytes
+    payload: bytes
+    tail: bytes
+    line: bytes
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether the MMSI is in this sentence: it is a message's first and long enough."""
+        return len(self.payload) >= _FIRST_CHARACTERS and self.head.split(b",")[2] == b"1"
+
+
+def distinct_messages(folder: Path) -> list[tuple[Sentence, ...]]:
+    """The distinct VDM messages of the three recordings, in order, without tag blocks.
+
+    A message is the tuple of its sentences: many share a last part, which is to stand behind each first one. A
+    sentence whose message is not whole, or that is none, stands for itself.
+    """
+    found: dict[tuple[bytes, ...], tuple[Sentence, ...]] = {}
+    for name in FILES:
+        held: dict[tuple[bytes, ...], list[Sentence]] = {}
+        for line in (folder / name).read_bytes().splitlines():
+            sentence = _sentence(line)
+            if sentence is None:
+                continue
+            address, total, number, *which = sentence.head.split(b",")
+            parts = held.setdefault((address, total, *which), [])
+            if number == b"1":
+                _add_alone(found, parts)
+            parts.append(sentence)
+            if b"%d" % len(parts) == total:
+                found.setdefault(tuple(part.line for part in parts), tuple(parts))
+                parts.clear()
+        for parts in held.values():
+            _add_alone(found, parts)
+    return list(found.values())
+
+
+def _add_alone(found: dict[tuple[bytes, ...], tuple[Sentence, ...]], parts: list[Sentence]) -> None:
+    for part in parts:
+        found.setdefault((part.line,), (part,))
+    parts.clear()
+
+
+def _sentence(line: bytes) -> Sentence | None:
+    start = line.rfind(b"!")
+    fields = line[start:].strip().split(b",")
+    if start < 0 or fields[0][3:6] != b"VDM" or len(fields) != 7:
+        return None
+    return Sentence(b",".join(fields[:5]) + b",", fields[5], b"," + fields[6].partition(b"*")[0], line[start:].strip())
+
+
+def shifted_rounds(messages: list[tuple[Sentence, ...]], count: int) -> Iterator[bytes]:
+    """`count` sentences: the messages once as they are, then again and again with identities of their own."""
+    used: set[int] = set()
+    given = round_number = 0
+    while given < count:
+        shift: dict[int, int] = {}
+        for message in messages:
+            for sentence in message:
+                yield _with_shifted(sentence, round_number, shift, used) if sentence.has_identity else sentence.line
+                given += 1
+                if given == count:
+                    return
+        round_number += 1
+
+
+def _with_shifted(sentence: Sentence, round_number: int, shift: dict[int, int], used: set[int]) -> bytes:
+    values = [_unarmour(character) for character in sentence.payload[1:_FIRST_CHARACTERS]]
+    bits = 0
+    for value in values:
+        bits = bits << 6 | value
+    mmsi = bits >> 4 & (1 << 30) - 1
+    if mmsi not in shift:
+        shift[mmsi] = _free(mmsi, round_number, used)
+    bits = bits & ~((1 << 30) - 1 << 4) | shift[mmsi] << 4
+    armoured = bytes(_armour(bits >> at & 63) for at in range(30, -1, -6))
+    payload = sentence.payload[:1] + armoured + sentence.payload[_FIRST_CHARACTERS:]
+    body = sentence.head[1:] + payload + sentence.tail
+    checksum = 0
+    for byte in body:
+        checksum ^= byte
+    return b"!%b*%02X" % (body, checksum)
+
+
+def _free(mmsi: int, round_number: int, used: set[int]) -> int:
+    """An identity of the same country and class (its first digits) that nobody has yet."""
+    thousands, last = divmod(mmsi, 1_000_000)
+    while (shifted := thousands * 1_000_000 + (last + round_number * _STEP) % 1_000_000) in used:
+        last += 1
+    used.add(shifted)
+    return shifted
+
+
+def _unarmour(character: int) -> int:
+    value = character - 48
+    return (value - 8 if value > 40 else value) & 63
+
+
+def _armour(value: int) -> int:
+    return value + 48 if value < 40 else value + 56
