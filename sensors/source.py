@@ -23,8 +23,6 @@ class SourceConfig(BaseModel):
 
     kind: str
     name: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")
-    silent_after_s: float = Field(default=120.0, gt=0)
-    """With no message for this long the rule source_silent speaks."""
 
 
 class RejectSink(Protocol):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from command.app.program import process
+from command.app.program import endpoints_of, process
 from command.domain.realm import Realm
 from command.operations.replay import realm_of_files
 from command.operations.replay import replay as replay_files
-from command.services import ensure_services
+from command.services import AlreadyRunning, Endpoints, PrivateServers, Supervisor, ensure_services
 from command.settings import BadSettings, Settings
 
 
@@ -24,15 +25,9 @@ def run_replay(
 ) -> dict[str, Any]:
     """The verb `replay`: starts the private servers where they do not run, and gives the report."""
     pace = speed_of(speed)
-    endpoints = ensure_services(
-        settings.data_dir,
-        database_url=settings.database_url,
-        amqp_url=settings.amqp_url,
-        management_url=settings.amqp_management_url,
-    )
     where = realm or realm_of_files(files)
-    with process("replay", settings, where) as (program, stop):
-        say(f"replaying in the realm {where.name}; the console shows it with: mizugiwa web --realm {where.name}")
+    with _servers(settings) as endpoints, process("replay", settings, where) as (program, stop):
+        say(f"replaying in the realm {where.name}")
         return replay_files(
             program.engine,
             endpoints,
@@ -43,6 +38,28 @@ def run_replay(
             rules=settings.rules,
             stop=stop,
         )
+
+
+@contextmanager
+def _servers(settings: Settings) -> Iterator[Endpoints]:
+    """The servers: those of the `mizugiwa up` that runs here, else our own, stopped at the end."""
+    servers = PrivateServers.of(settings.data_dir, database_url=settings.database_url, amqp_url=settings.amqp_url)
+    guard = Supervisor(settings.data_dir, [], servers, on_event=lambda *_: None)
+    try:
+        guard.lock()
+    except AlreadyRunning:
+        yield endpoints_of(settings)
+        return
+    try:
+        yield ensure_services(
+            settings.data_dir,
+            database_url=settings.database_url,
+            amqp_url=settings.amqp_url,
+            management_url=settings.amqp_management_url,
+        )
+    finally:
+        servers.stop()
+        guard.release()
 
 
 def speed_of(word: str) -> float | Literal["max"]:

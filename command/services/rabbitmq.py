@@ -24,6 +24,8 @@ from command.services.process import recall, remember, start_detached, stop
 USER: Final = "mizugiwa"
 _SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _READY_WITHIN_S: Final = 90.0
+_ANSWERS_WITHIN_S: Final = 30.0
+"""So long a node that runs already is waited for before it is taken for a stray."""
 _PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 """AMQP 0-9-1, section 4.2.2: what a client sends first; a broker answers with a method frame (type 1)."""
 
@@ -149,12 +151,17 @@ class RabbitMQ:
                 output=self.home / "epmd.log",
             )
             remember(self.home / "epmd.json", mapper.pid)
-        deadline = time.monotonic() + _READY_WITHIN_S
+        began = time.monotonic()
+        deadline = began + _READY_WITHIN_S
         while _is_free(facts["epmd"]) and time.monotonic() < deadline:
             # A node that finds no mapper starts one of its own, which nothing would stop.
             time.sleep(0.02)
         starter = None
         while not answers_amqp("127.0.0.1", facts["amqp"]):
+            stray = self.process() if starter is None and time.monotonic() > began + _ANSWERS_WITHIN_S else None
+            if stray is not None:
+                # A node of ours that answers nowhere we know: its folder was made anew beneath it, or it hangs.
+                stop(stray, within_s=20.0)
             if self.process() is None and (starter is None or starter.poll() is not None):
                 starter = start_detached(
                     [str(server)], account=self.account, env=env, cwd=self.home, output=self.home / "server.log"
