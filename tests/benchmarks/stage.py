@@ -126,9 +126,12 @@ class Stage:
             sleep(LOOK_EVERY_S)
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
+        """End our processes, as `mizugiwa up` does; the servers go on."""
+        ending = [self.processes.pop(verb) for verb in list(self.processes)]
+        for process in ending:
+            if process.poll() is None:
+                process.terminate()
+        for process in ending:
             try:
                 process.wait(STOPPED_WITHIN_S)
             except psutil.TimeoutExpired:
