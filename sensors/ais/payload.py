@@ -1,4 +1,4 @@
-"""AIS payloads (ITU-R M.1371-5) to reports: pyais takes the bits apart, this says what they mean in our units.
+"""AIS payloads (ITU-R M.1371-5) to reports: pyais and position_report take the bits apart, this says what they mean.
 
 A value that the standard calls "not available" becomes NaN or None, never 0.
 """
@@ -15,6 +15,7 @@ from pyais.messages import MSG_CLASS
 
 from command.domain.geo import MPS_PER_KNOT
 from command.domain.observation import ObservationFlag, ObservationKind, SubjectKind
+from sensors.ais.position_report import CHARACTERS, read_position_report
 
 NAN: Final = math.nan
 HIGH_ACCURACY_M: Final = 10.0
@@ -46,7 +47,7 @@ MIN_BITS: Final[Mapping[int, int]] = {
     27: 94,
 }
 """Bits up to the end of the last field without which a message of this type says nothing."""
-NEWEST_TYPE: Final = 28
+MAX_MMSI: Final = 999_999_999
 MAX_CHARACTERS: Final = 200
 """A message takes at most five slots of 256 bits, less 88 of framing: 1,192 bits in 199 characters of six."""
 
@@ -79,7 +80,7 @@ class Report(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """A well-formed message of a type that is not our subject."""
+    """A message of a type that is not our subject; nothing behind its identity is looked at."""
 
     message_type: int
 
@@ -92,6 +93,10 @@ def read_payload(payload: bytes, fill_bits: int) -> Report | Ignored:
         raise BadPayload("payload_too_long")
     if payload.translate(None, _ARMOUR):
         raise BadPayload("bad_payload")
+    if len(payload) == CHARACTERS and not fill_bits and (report := read_position_report(payload)) is not None:
+        if not 0 < report.mmsi <= MAX_MMSI:
+            raise BadPayload("bad_mmsi")
+        return _READERS[report.msg_type](report, 168)
     bits = bit_vector(payload, fill_bits)
     size = len(bits)
     if size < 38:
@@ -100,9 +105,10 @@ def read_payload(payload: bytes, fill_bits: int) -> Report | Ignored:
     if not message_type:
         raise BadPayload("unknown_type")
     mmsi = bits.get_num(8, 30)
-    if not 0 < mmsi <= 999_999_999:
+    if not 0 < mmsi <= MAX_MMSI:
         raise BadPayload("bad_mmsi")
-    if message_type > NEWEST_TYPE:
+    read = _READERS.get(message_type)
+    if read is None:
         return Ignored(message_type)
     if size < MIN_BITS.get(message_type, 0):
         raise BadPayload("payload_too_short")
@@ -110,8 +116,7 @@ def read_payload(payload: bytes, fill_bits: int) -> Report | Ignored:
         message = MSG_CLASS[message_type].from_vector(bits)
     except Exception as exc:  # whatever a hostile payload makes the library raise, it is one bad payload
         raise BadPayload("undecodable") from exc
-    read = _READERS.get(message_type)
-    return read(message, size) if read is not None else Ignored(message_type)
+    return read(message, size)
 
 
 def kind_of_mmsi(mmsi: int) -> SubjectKind:
