@@ -19,23 +19,29 @@ AHEAD_DAYS: Final = 1
 
 _DAY_US: Final = 86_400 * US_PER_S
 _PARENTS: Final = ("observation", "track_state")
+_SURE: Final = "days"
+"""Where a session, which is one transaction (engine.realm_session), keeps the days that it is sure of."""
 
 
 def ensure_days(session: Session, observed_at_us: npt.NDArray[np.int64], *, recorded_at_us: int) -> int:
     """Make the missing partitions of both histories for these times, (n,) int64; returns how many were made.
 
-    A new partition takes over what DEFAULT holds of its day, so every row of a day is in one place.
+    A new partition takes over what DEFAULT holds of its day, so every row of a day is in one place. What this
+    session made sure of is not asked again: a flush saves observations and the states made of them.
     """
     today = recorded_at_us // _DAY_US
     days = np.unique(observed_at_us // _DAY_US)
-    wanted = days[(days >= today - LATE_DAYS) & (days <= today + AHEAD_DAYS)]
-    if not len(wanted):
+    near = days[(days >= today - LATE_DAYS) & (days <= today + AHEAD_DAYS)].tolist()
+    sure: set[int] = session.info.setdefault(_SURE, set())
+    wanted = [day for day in near if day not in sure]
+    if not wanted:
         return 0
-    dates = [from_us(0).date() + timedelta(days=int(day)) for day in wanted]
+    dates = [from_us(0).date() + timedelta(days=day) for day in wanted]
     made = session.execute(
         text(
             "SELECT sum(ensure_partitions(parent, cast(:days AS date[]))) FROM unnest(cast(:parents AS text[])) parent"
         ),
         {"days": dates, "parents": list(_PARENTS)},
     ).scalar_one()
+    sure.update(wanted)
     return int(made)
