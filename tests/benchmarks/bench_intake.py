@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 import pyais
 import pyais.exceptions
 import pyais.stream
-from sentences import FILES, distinct_messages, shifted_rounds
+from sentences import FILES, distinct_messages, side_by_side
 from stage import BenchFailed, CommitWatch, Stage, stage, used_between
 
 from command.domain.health import SourceHealth
@@ -31,7 +32,7 @@ def measure(sentences: int = 200_000) -> dict[str, Any]:
     if missing:
         raise BenchFailed(f"the recordings {', '.join(missing)} are not in {RECORDINGS}; put them there")
     messages = distinct_messages(RECORDINGS)
-    lines = list(shifted_rounds(messages, sentences))
+    lines = list(islice(side_by_side(messages, sentences), sentences))
     before = peer(lines)
     ours = run(lines)
     after = peer(lines)

@@ -1,4 +1,4 @@
-"""Real AIS sentences, as often as a benchmark wants them, each time from other vessels.
+"""Real AIS sentences, as many as a benchmark wants, under identities of their own.
 
 The MMSI stands in bits 8 to 37 of every message (ITU-R M.1371-5, annex 8); six of them are a character of the
 armoured payload (IEC 61162-1), so the identity is in characters 1 to 6 of a message's first sentence.
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 FILES: Final = ("opencpn_Hakefjord.log", "kystverket_Ais1000Lines.nm4", "pyais_nmea_data_sample.txt")
 _FIRST_CHARACTERS: Final = 7
 _STEP: Final = 7_919
-"""How far the last six digits move each round; prime, so that rounds meet each other late."""
+"""How far the last six digits move from fleet to fleet; prime, so that fleets meet each other late."""
 
 
 class Sentence(NamedTuple):
@@ -70,29 +70,29 @@ def _sentence(line: bytes) -> Sentence | None:
     return Sentence(b",".join(fields[:5]) + b",", fields[5], b"," + fields[6].partition(b"*")[0], line[start:].strip())
 
 
-def shifted_rounds(messages: list[tuple[Sentence, ...]], count: int) -> Iterator[bytes]:
-    """`count` sentences: the messages once as they are, then again and again with identities of their own."""
+def side_by_side(messages: list[tuple[Sentence, ...]], count: int) -> Iterator[bytes]:
+    """At least `count` sentences: as many fleets as it takes sail the recordings at the same time.
+
+    Each message comes from every fleet in turn, under the fleet's own identities; the first fleet is the recorded one.
+    One fleet behind the other would pack an hour of a vessel into the tenth of a second that its fleet takes.
+    """
+    lengths = sum(map(len, messages))
+    fleets = -(-count // lengths)
+    identities: list[dict[int, int]] = [{} for _ in range(fleets)]
     used: set[int] = set()
-    given = round_number = 0
-    while given < count:
-        shift: dict[int, int] = {}
-        for message in messages:
+    for message in messages:
+        for number, shift in enumerate(identities):
             for sentence in message:
-                yield _with_shifted(sentence, round_number, shift, used) if sentence.has_identity else sentence.line
-                given += 1
-                if given == count:
-                    return
-        round_number += 1
+                yield _with_shifted(sentence, number, shift, used) if sentence.has_identity else sentence.line
 
 
-def _with_shifted(sentence: Sentence, round_number: int, shift: dict[int, int], used: set[int]) -> bytes:
-    values = [_unarmour(character) for character in sentence.payload[1:_FIRST_CHARACTERS]]
+def _with_shifted(sentence: Sentence, fleet: int, shift: dict[int, int], used: set[int]) -> bytes:
     bits = 0
-    for value in values:
-        bits = bits << 6 | value
+    for character in sentence.payload[1:_FIRST_CHARACTERS]:
+        bits = bits << 6 | _unarmour(character)
     mmsi = bits >> 4 & (1 << 30) - 1
     if mmsi not in shift:
-        shift[mmsi] = _free(mmsi, round_number, used)
+        shift[mmsi] = _free(mmsi, fleet, used)
     bits = bits & ~((1 << 30) - 1 << 4) | shift[mmsi] << 4
     armoured = bytes(_armour(bits >> at & 63) for at in range(30, -1, -6))
     payload = sentence.payload[:1] + armoured + sentence.payload[_FIRST_CHARACTERS:]
@@ -103,10 +103,10 @@ def _with_shifted(sentence: Sentence, round_number: int, shift: dict[int, int], 
     return b"!%b*%02X" % (body, checksum)
 
 
-def _free(mmsi: int, round_number: int, used: set[int]) -> int:
+def _free(mmsi: int, fleet: int, used: set[int]) -> int:
     """An identity of the same country and class (its first digits) that nobody has yet."""
     thousands, last = divmod(mmsi, 1_000_000)
-    while (shifted := thousands * 1_000_000 + (last + round_number * _STEP) % 1_000_000) in used:
+    while (shifted := thousands * 1_000_000 + (last + fleet * _STEP) % 1_000_000) in used:
         last += 1
     used.add(shifted)
     return shifted

@@ -1,0 +1,89 @@
+"""The benchmarks run and their counts add up, on tiny inputs. Nothing here is timed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyais
+import pytest
+from pyais.stream import IterMessages
+
+from command.app.bench import load_bench, names, run_bench
+from command.settings import BadSettings
+
+
+@pytest.fixture
+def benchmarks() -> None:
+    """What the benchmarks have beside them can be imported as they import it."""
+    for name in names():
+        load_bench(name)
+
+
+def test_intake_counts_every_sentence_and_gives_its_cost_beside_the_peers(shared_data: Path) -> None:
+    told = load_bench("intake")(sentences=3_800)
+    ours, peer = told["ours"], told["peer"]
+    assert ours["messages_in"] == 3_800 == ours["decoded"] + sum(ours["rejected"].values()) + ours["duplicates"]
+    assert 0 < ours["rows_committed"] < ours["decoded"]
+    assert ours["sentences_per_s"] > 0
+    assert ours["cpu_s_by_process"].keys() == {"gateway", "intake", "rabbitmq", "postgresql"}
+    assert all(seconds > 0 for seconds in ours["cpu_s_by_process"].values())
+    assert peer["decoded"] > 3_000
+    assert told["ratio"] > 0
+
+
+def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagram_missing() -> None:
+    told = load_bench("alert-latency")(seconds=13, per_second=40)
+    ours, peer = told["ours"], told["peer"]
+    assert ours["alerts"] == 3
+    assert ours["counts"] == {"sent": 520, "committed": 520, "rejected": {}, "duplicates": 0, "shed": {}}
+    for one in (ours, peer):
+        assert 0 < one["p50_ms"] <= one["p99_ms"] <= one["max_ms"]
+    assert peer["received"] == peer["confirmed"] == peer["messages"] == 520
+    assert told["ratio"] > 0
+
+
+def test_a_benchmark_that_is_none_is_told_with_those_there_are() -> None:
+    with pytest.raises(BadSettings, match=r"choose from alert-latency, intake"):
+        run_bench("speed")
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_fleets_say_what_was_recorded_under_identities_of_their_own(shared_data: Path) -> None:
+    import sentences
+
+    messages = sentences.distinct_messages(shared_data / "ais")
+    assert len({part.line for message in messages for part in message}) == 3_745
+    fleets = list(sentences.side_by_side(messages, 2 * 3_745 - 100))
+    recorded, shifted = [], []
+    for message in IterMessages(list(islice(fleets, 800))):
+        (recorded if len(recorded) == len(shifted) else shifted).append(_fields(message))
+    for first, second in zip(recorded, shifted, strict=False):
+        assert first.pop("mmsi") != second.pop("mmsi")
+        assert first == second
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = message.decode().asdict()
+    except pyais.exceptions.AISBaseException:
+        return {"mmsi": object()}
+    return {name: repr(value) for name, value in told.items()}
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_each_vessel_enters_once_and_its_report_before_is_outside() -> None:
+    import sea
+
+    told = sea.reports(seconds=30, per_second=200)
+    west, entered = sea.FENCE.bounds[0], 0
+    for turn in (1, 2):
+        for second in told[turn * 10 : turn * 10 + 10]:
+            for report in second:
+                if report.enters:
+                    entered += 1
+                    before = next(r for r in told[report.second - 10] if r.mmsi == report.mmsi)
+                    lons = [pyais.decode(r.line).asdict()["lon"] for r in (before, report)]
+                    assert lons[0] < west < lons[1]
+    assert entered == 2 * 2 * 10
