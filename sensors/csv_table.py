@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from command.domain import ids
-from command.domain.clock import US_PER_S, to_us
+from command.domain.clock import EARLIEST_US, LATEST_US, US_PER_S, to_us
 from command.domain.geo import MPS_PER_KNOT
 from command.domain.observation import (
     OBSERVATION_DTYPE,
@@ -305,13 +305,14 @@ class CsvDecoder:
         try:
             if form in ("unix_s", "unix_ms"):
                 us = round(float(text) * (US_PER_S if form == "unix_s" else 1_000))
-                if not 0 <= us < 1 << 62:
-                    raise BadRow("bad_time")
-                return us
-            moment = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007 - the zone follows
+            else:
+                moment = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007 - the zone follows
+                us = to_us(moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone))
         except (ValueError, OverflowError) as exc:
             raise BadRow("bad_time") from exc
-        return to_us(moment if moment.tzinfo is not None else moment.replace(tzinfo=self._zone))
+        if not EARLIEST_US <= us <= LATEST_US:
+            raise BadRow("bad_time")
+        return us
 
     def _take_batch(self) -> ObservationBatch:
         rows = np.array(self._rows, dtype=OBSERVATION_DTYPE)

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 US_PER_S: Final = 1_000_000
+EARLIEST_US: Final = 0
+LATEST_US: Final = 4_102_444_800 * US_PER_S
+"""2100-01-01. What a source tells outside of these is no time: nothing stores it, no partition waits for it."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from command.domain.clock import US_PER_S
+from command.domain.clock import EARLIEST_US, LATEST_US, US_PER_S
 from command.domain.observation import (
     FLOAT_FIELDS,
     IdentityScheme,
@@ -22,9 +22,6 @@ from command.domain.observation import (
     SubjectKind,
 )
 
-EARLIEST_US: Final = 0
-LATEST_US: Final = 4_102_444_800 * US_PER_S
-"""2100-01-01. Outside of these a time is no time, and no partition waits for it."""
 MAX_AHEAD_S: Final = 60.0
 """A source's clock may run so far ahead of the reception of its message."""
 MAX_BEHIND_S: Final = 1_200.0

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 from command.bus import Message
+from command.domain.clock import EARLIEST_US, LATEST_US
 from command.domain.health import SourceHealth
 from command.domain.observation import BadBatch, ObservationBatch, ObservationFlag
 
@@ -83,6 +84,8 @@ def _health(entry: Any) -> SourceHealth:
         value = entry[field.name]
         if isinstance(value, bool) or not isinstance(value, _TYPES[str(field.type)]):
             raise BadHealth(f"{field.name} is {str(value)[:40]!r}; expected {field.type}")
+        if isinstance(value, int) and not EARLIEST_US <= value <= LATEST_US:
+            raise BadHealth(f"{field.name} is {str(value)[:40]}; no time and no count that can be stored")
         if isinstance(value, dict) and not all(isinstance(n, int) and not isinstance(n, bool) for n in value.values()):
             raise BadHealth(f"{field.name} has a count that is not a whole number")
         values[field.name] = value
