@@ -67,7 +67,7 @@ class Tally:
                 self.state, self.detail = "running", ""
 
     def decode(self, count: int = 1, *, observed_at_us: int | None = None, received_at_us: int | None = None) -> None:
-        """`count` messages were understood. Give both times where the source stamps its own: they make lag and offset."""
+        """`count` messages were understood. Both times, where the source stamps its own, make lag and offset."""
         with self._lock:
             self.decoded += count
             if observed_at_us is not None:
@@ -106,6 +106,7 @@ class Tally:
             self.state, self.detail = state, detail
 
     def health(self) -> SourceHealth:
+        """A snapshot that adds up: a message that was taken and not judged yet is in the next one."""
         with self._lock:
             lags = list(self._lags_s)
             return SourceHealth(
@@ -115,7 +116,7 @@ class Tally:
                 started_at_us=self.started_at_us,
                 reported_at_us=self.clock.now_us(),
                 state=self.state,
-                messages_in=self.messages_in,
+                messages_in=self.decoded + self.rejected.total() + self.duplicates,
                 decoded=self.decoded,
                 rejected=dict(self.rejected),
                 duplicates=self.duplicates,

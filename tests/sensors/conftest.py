@@ -45,6 +45,7 @@ def adds_up() -> Callable[[Tally], bool]:
 
     def check(tally: Tally) -> bool:
         health = tally.health()
-        return health.messages_in == health.decoded + sum(health.rejected.values()) + health.duplicates
+        judged = health.decoded + sum(health.rejected.values()) + health.duplicates
+        return tally.messages_in == health.messages_in == judged
 
     return check
