@@ -9,12 +9,29 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
 from command.domain.observation import SubjectKind
+from command.store.engine import connection_parameters as store_parameters
 
 _SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
+_SUBJECT: Final = r"^(mmsi|mavlink|label):[0-9a-z]+$"
 FILE_NAME: Final = "mizugiwa.toml"
 ASSET_KINDS: Final = ("VESSEL", "AIR_DRONE", "UNDERWATER_DRONE", "SURFACE_DRONE", "AIRCRAFT")
+
+
+_ADVICE: Final = {
+    "extra_forbidden": "no such setting here; docs/settings.md and docs/sources.md list those there are",
+    "missing": "is missing; write it, docs/settings.md and docs/sources.md say how",
+    "tuple_type": 'write a list, as in ["a", "b"], or one [[table]] for each',
+    "dict_type": "write a table, as in [[sources]] or [rules.NAME]",
+    "model_type": "write a table, as in [web] or [[teams]]",
+}
+"""By pydantic's name of an error, what to write instead, where its own words do not say so."""
+_PATTERNS: Final = {
+    _SLUG: "write small letters, digits and hyphens, at most 40, no hyphen at an end",
+    _SUBJECT: "write it as the track drawer shows it, for example mmsi:431000001",
+}
 
 
 class BadSettings(ValueError):
@@ -67,7 +84,7 @@ class TeamSettings(_Part):
 class AssetSettings(_Part):
     """A vehicle or vessel of ours: never alarmed on as a contact."""
 
-    subject: str = Field(pattern=r"^(mmsi|mavlink|label):[0-9a-z]+$")
+    subject: str = Field(pattern=_SUBJECT)
     kind: str
     """vessel, air_drone, underwater_drone, surface_drone or aircraft."""
     name_ja: str
@@ -109,6 +126,31 @@ class Settings(_Part):
             raise ValueError("write ja or en")
         return language
 
+    @field_validator("database_url")
+    @classmethod
+    def _readable_database(cls, url: str | None) -> str | None:
+        if url is not None:
+            store_parameters(url)
+        return url
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _readable_broker(cls, url: str | None) -> str | None:
+        if url is not None:
+            broker_parameters(url, "/", name="")
+        return url
+
+    @field_validator("teams")
+    @classmethod
+    def _told(cls, teams: tuple[TeamSettings, ...]) -> tuple[TeamSettings, ...]:
+        names = [team.name for team in teams]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two teams are called {', '.join(twice)}; give each its own name")
+        if not teams:
+            raise ValueError("nobody would get an alert; write at least one [[teams]], or leave it out")
+        return teams
+
     @field_validator("sources")
     @classmethod
     def _named(cls, sources: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
@@ -140,6 +182,8 @@ def load_settings(path: Path | None = None) -> Settings:
             content = tomllib.loads(file.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise BadSettings(f"{file} is not TOML: {exc}") from exc
+        except OSError as exc:
+            raise BadSettings(f"{file} cannot be read ({exc.strerror}); let this account read it") from exc
     elif named is not None:
         raise BadSettings(f"{file} is not there; name an existing settings file, or none")
     content.setdefault("data_dir", str(default_data_dir()))
@@ -152,8 +196,8 @@ def load_settings(path: Path | None = None) -> Settings:
     ):
         if os.environ.get(name):
             content[key] = os.environ[name]
-    if os.environ.get("MIZUGIWA_WEB_PORT"):
-        content["web"] = {**content.get("web", {}), "port": os.environ["MIZUGIWA_WEB_PORT"]}
+    if os.environ.get("MIZUGIWA_WEB_PORT") and isinstance(content.setdefault("web", {}), dict):
+        content["web"]["port"] = os.environ["MIZUGIWA_WEB_PORT"]
     try:
         settings = Settings.model_validate(content)
     except ValidationError as exc:
@@ -165,7 +209,9 @@ def one_line(error: ValidationError) -> str:
     """The first thing that is wrong, as `where: what (found ...)`; never a whole secret-bearing input."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "settings"
-    what = first["msg"].removeprefix("Value error, ")
+    what = _ADVICE.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        what = _PATTERNS.get(first["ctx"]["pattern"], what)
     found = first.get("input")
     shown = f" (found {found!r})" if isinstance(found, (str, int, float)) and "url" not in where else ""
     return f"{where}: {what}{shown}"

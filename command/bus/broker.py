@@ -40,9 +40,10 @@ def connection_parameters(amqp_url: str, vhost: str, *, name: str) -> Any:
     """
     parts = urlsplit(amqp_url)
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname or parts.path not in ("", "/"):
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        # Not repeated: a password with a slash in it is read as host and path.
         raise ValueError(
-            f"AMQP_URL {shown!r}: write amqp://user:password@host:port, without a vhost (a realm has its own)"
+            "AMQP_URL is not readable; write amqp://user:password@host:port, without a vhost (a realm has its own) "
+            "and with %2F for a slash in the password"
         )
     query = f"?{parts.query}" if parts.query else ""
     parameters = pika.URLParameters(f"{parts.scheme}://{parts.netloc}/{quote(vhost, safe='')}{query}")

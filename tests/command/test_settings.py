@@ -48,6 +48,17 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ('colour = "blue"\n', "colour"),
         ('[[teams]]\nname = "t"\nseverities = ["urgent"]\n', "write one of critical, high, medium, low"),
         ('[[sources]]\nkind = "ais"\nname = "a"\n[[sources]]\nkind = "ais"\nname = "a"\n', "give each its own name"),
+        ('[[teams]]\nname = "t"\n[[teams]]\nname = "t"\n', "two teams are called t; give each its own name"),
+        ("teams = []\n", "nobody would get an alert"),
+        ('[[teams]]\nname = "../t"\n', "write small letters, digits and hyphens"),
+        ('[[assets]]\nsubject = "431"\nkind = "vessel"\nname_ja = "a"\nname_en = "a"\n', "for example mmsi:431000001"),
+        ("sources = 3\n", "write a list"),
+        ("sources = [3]\n", "write a table, as in [[sources]]"),
+        ('web = "x"\n', "write a table, as in [web]"),
+        ("colour = 1\n", "no such setting here; docs/settings.md"),
+        ('amqp_url = "http://x"\n', "write amqp://user:password@host:port"),
+        ('amqp_url = "amqp://x:abc"\n', "amqp_url: "),
+        ('database_url = "rubbish"\n', "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"),
         ("not toml at all", "is not TOML"),
     ],
 )
@@ -61,10 +72,24 @@ def test_a_bad_setting_is_told_in_one_line(tmp_path: Path, content: str, said: s
 
 
 def test_a_password_in_a_bad_address_is_not_repeated(tmp_path: Path) -> None:
-    path = written(tmp_path, "amqp_url = 5\ndatabase_url = ['postgresql://u:hunter2@h/d']\n")
-    with pytest.raises(BadSettings) as caught:
-        load_settings(path)
-    assert "hunter2" not in str(caught.value)
+    for content in (
+        "amqp_url = 5\ndatabase_url = ['postgresql://u:hunter2@h/d']\n",
+        "amqp_url = 'amqp://u:x/hunter2@h'\n",
+        "amqp_url = 'http://u:hunter2@h'\n",
+        "database_url = 'nonsense://u:hunter2@h/d'\n",
+    ):
+        path = written(tmp_path, content)
+        with pytest.raises(BadSettings) as caught:
+            load_settings(path)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_port_of_the_environment_does_not_hide_that_web_is_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIZUGIWA_WEB_PORT", "9001")
+    with pytest.raises(BadSettings, match="web: write a table"):
+        load_settings(written(tmp_path, 'web = "x"\n'))
 
 
 def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
