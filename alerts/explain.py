@@ -29,6 +29,14 @@ def explain(said: Finding | Alert, language: str) -> str:
         return text(language, "because.unreadable", rule=rule_name(said.rule, language), facts=facts)
 
 
+def subject_name(alert: Alert, language: str) -> str:
+    """What people call the subject of an alert: as it was told with the reason, else as it was written down."""
+    told = alert.because_params.get("subject")
+    if isinstance(told, Mapping) and told.get(language):
+        return str(told[language])
+    return alert.subject_label or alert.subject
+
+
 def rule_name(rule: str, language: str) -> str:
     """What people call a rule; its own name where there is no text for it."""
     try:

@@ -29,7 +29,7 @@ def track_finding(
     evidence: tuple[bytes, ...] = (),
     area: str | None = None,
 ) -> Finding:
-    """A finding about a track. `because` is `<rule>` or `<rule>.<variant>`; the track's label joins `params`."""
+    """A finding about a track. `because` is `<rule>` or `<rule>.<variant>`; the name of the subject joins `params`."""
     track = world.tracks.get(track_id)
     return Finding(
         kind=kind,
@@ -41,7 +41,7 @@ def track_finding(
         observed_at_us=at_us,
         position=position,
         because=f"because.{because}",
-        because_params={"subject": track.label if track else subject, **params},
+        because_params={"subject": world.names.of(subject, track.attributes if track else {}), **params},
         evidence=evidence,
         track_id=uuid.UUID(bytes=track_id),
     )

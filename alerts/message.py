@@ -13,7 +13,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from alerts.explain import explain
+from alerts.explain import explain, subject_name
 from command.domain.alert import Alert, AlertEventKind
 from command.domain.clock import from_us
 from command.domain.realm import Realm, RealmKind
@@ -90,7 +90,7 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
         "rule": alert.rule,
         "severity": alert.severity.word,
         "subject": alert.subject,
-        "subject_label": alert.subject_label[:MAX_LABEL],
+        "subject_label": {language: subject_name(alert, language)[:MAX_LABEL] for language in LANGUAGES},
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "area": None if name is None else {"slug": alert.area, "name": {"ja": name.ja, "en": name.en}},
         "position": None if alert.position is None else {"lon": alert.position.lon, "lat": alert.position.lat},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from command.domain.alert import Finding, Severity
 from command.domain.health import SourceHealth
 from command.domain.track import Track
+from command.i18n.names import Names
 from maps.areas import AreaIndex
 
 SeverityWord = Literal["critical", "high", "medium", "low"]
@@ -98,6 +99,7 @@ class World:
     areas: AreaIndex
     exemptions: Exemptions
     health: Sequence[SourceHealth] = ()
+    names: Names = field(default_factory=Names)
 
 
 class Rule(Protocol):

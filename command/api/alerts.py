@@ -62,7 +62,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
         "rule": alert.rule,
         "severity": alert.severity.word,
         "subject": alert.subject,
-        "subject_label": alert.subject_label,
+        "subject_label": told.subject,
         "area": alert.area,
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "position": None if position is None else {"lon": position.lon, "lat": position.lat},

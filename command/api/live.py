@@ -14,7 +14,13 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from command.api.guard import SESSION_COOKIE
 from command.domain.clock import from_us
 from command.operations.console import Console
-from command.operations.people import Permission, SessionGate, StoreUnavailable, current_person
+from command.operations.people import (
+    Permission,
+    SessionGate,
+    StoreUnavailable,
+    current_language,
+    current_person,
+)
 from command.operations.picture import Box, Frame, FrameKind, Watcher
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
@@ -48,7 +54,7 @@ class Screen:
     def __init__(self, socket: WebSocket, console: Console) -> None:
         self._socket = socket
         self._console = console
-        self._watcher = Watcher(console.picture)
+        self._watcher = Watcher(console.picture, language=current_language())
         self._asked = asyncio.Event()
         self._looking = False
         self._as_of_us: int | None = None

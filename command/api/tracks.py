@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Query
 from command.domain.clock import US_PER_S, from_us
 from command.domain.track import Track, TrackStatus
 from command.operations.console import Console
-from command.operations.people import Permission, current_person
+from command.operations.people import Permission, current_language, current_person
 
 HISTORY_LIMIT: Final = 5_000
 HISTORY_HOURS: Final = 7 * 24
@@ -29,7 +29,7 @@ def tracks_router(console: Console) -> APIRouter:
     ) -> dict[str, Any]:
         current_person().must(Permission.WATCH)
         found = console.picture.find(search, limit=limit)
-        return {"tracks": [track_json(track) for track in found], "all": len(console.picture)}
+        return {"tracks": [track_json(console, track) for track in found], "all": len(console.picture)}
 
     @router.get("/{track_id}")
     async def one_track(track_id: uuid.UUID) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def tracks_router(console: Console) -> APIRouter:
         track = console.picture.track(track_id)
         if track is None:
             raise HTTPException(404, f"there is no track {track_id} in {console.realm.name}; search for it by name")
-        return track_json(track)
+        return track_json(console, track)
 
     @router.get("/{track_id}/history")
     async def history(
@@ -61,13 +61,13 @@ def tracks_router(console: Console) -> APIRouter:
     return router
 
 
-def track_json(track: Track) -> dict[str, Any]:
-    """A track's latest state; units stand in the names."""
+def track_json(console: Console, track: Track) -> dict[str, Any]:
+    """A track's latest state with its name in the reader's language; units stand in the names."""
     position = track.position
     return {
         "track_id": str(track.track_id),
         "subject": track.subject,
-        "label": track.label,
+        "label": console.picture.label(track, current_language()),
         "kind": track.kind.name.lower(),
         "status": TrackStatus(track.status).name.lower(),
         "source": track.source,

@@ -72,8 +72,3 @@ class Track:
     battery_percent: float | None = None
     link_percent: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """What a person calls it: its name, else its label, else its subject."""
-        return str(self.attributes.get("name") or self.attributes.get("label") or self.subject)

@@ -23,12 +23,14 @@ from command.domain.facility import Facility
 from command.domain.health import SourceHealth
 from command.domain.realm import Realm
 from command.domain.track import Track
+from command.i18n.names import Names
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.store.alerts import get_alert, list_alerts
 from command.store.areas import areas_revision, current_areas
+from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import list_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
@@ -243,6 +245,8 @@ class Console:
             if not self.facilities:
                 self.facilities = tuple(list_facilities(session))
                 self._gazetteer = Gazetteer(self.facilities)
+            assets = list_assets(session)
+            self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
             self._sources = tuple(list_source_health(session))
             save_heartbeat(
                 session,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from command.domain.clock import US_PER_S
 from command.domain.observation import ObservationFlag
 from command.domain.track import Track, TrackStatus
+from command.i18n.names import Named, Names
 
 RECORD_DTYPE: Final = np.dtype(
     [
@@ -131,7 +132,8 @@ class Picture:
         self._named = np.zeros(1_024, dtype=np.int64)
         self._tracks: list[Track | None] = []
         self._ids: list[uuid.UUID] = []
-        self._labels: list[str] = []
+        self._labels: list[Named] = []
+        self._names = Names()
         self._handles: dict[uuid.UUID, int] = {}
         self._alerted: set[uuid.UUID] = set()
 
@@ -146,15 +148,28 @@ class Picture:
                 return
             self.revision += 1
             for track in tracks:
-                handle = self._handle(track.track_id, track.label)
-                if self._labels[handle] != track.label:
-                    self._labels[handle], self._named[handle] = track.label, self.revision
+                handle = self._handle(track)
+                named = self._names.of_track(track)
+                if self._labels[handle] != named:
+                    self._labels[handle], self._named[handle] = named, self.revision
                 self._tracks[handle] = track
                 self._placed[handle] = track.position is not None
                 self._records[handle] = self._record(handle, track)
                 self._changed[handle] = self.revision
             newest = max(t.observed_at_us for t in tracks)
             self.newest_us = newest if self.newest_us is None else max(self.newest_us, newest)
+
+    def rename(self, names: Names) -> None:
+        """From now on subjects are called so, and what is registered as ours is drawn as ours."""
+        with self.lock:
+            if names == self._names:
+                return
+            self._names = names
+            self.update([track for track in self._tracks if track is not None], seq=self.seq)
+
+    def label(self, track: Track, language: str) -> str:
+        """What people call a track."""
+        return self._names.of_track(track)[language]
 
     def mark_alerted(self, track_ids: Iterable[uuid.UUID]) -> None:
         """These tracks, and no others, have an open alert."""
@@ -178,10 +193,14 @@ class Picture:
             return None if handle is None else self._tracks[handle]
 
     def find(self, words: str, *, limit: int) -> list[Track]:
-        """Tracks whose label, subject, call sign or source contains `words` (any case), newest first."""
+        """Tracks whose name, subject, call sign or source contains `words` (any case and language), newest first."""
         wanted = words.strip().casefold()
         with self.lock:
-            found = [t for t in self._tracks if t is not None and (not wanted or wanted in _search_text(t))]
+            found = [
+                track
+                for track, named in zip(self._tracks, self._labels, strict=True)
+                if track is not None and (not wanted or wanted in _search_text(track, named))
+            ]
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
 
@@ -191,7 +210,7 @@ class Picture:
             placed = [t for t in tracks if t.position is not None]
             records = np.zeros(len(placed), dtype=RECORD_DTYPE)
             for i, track in enumerate(placed):
-                records[i] = self._record(self._handle(track.track_id, track.label), track)
+                records[i] = self._record(self._handle(track), track)
             return records
 
     def in_view(self, box: Box, *, now_us: int, limit: int | None = None) -> npt.NDArray[np.bool_]:
@@ -233,8 +252,8 @@ class Picture:
             result["flags"] = np.bitwise_or.reduceat(rows["flags"], starts)
         return result
 
-    def _handle(self, track_id: uuid.UUID, label: str) -> int:
-        handle = self._handles.get(track_id)
+    def _handle(self, track: Track) -> int:
+        handle = self._handles.get(track.track_id)
         if handle is not None:
             return handle
         handle = self._count
@@ -243,9 +262,9 @@ class Picture:
                 column = getattr(self, name)
                 setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
         self._count += 1
-        self._handles[track_id] = handle
-        self._ids.append(track_id)
-        self._labels.append(label)
+        self._handles[track.track_id] = handle
+        self._ids.append(track.track_id)
+        self._labels.append(self._names.of_track(track))
         self._tracks.append(None)
         self._named[handle] = self.revision
         return handle
@@ -253,7 +272,7 @@ class Picture:
     def _record(self, handle: int, track: Track) -> tuple[object, ...]:
         position = track.position
         flags = (
-            (RecordFlag.ASSET if track.flags & ObservationFlag.ASSET else 0)
+            (RecordFlag.ASSET if track.flags & ObservationFlag.ASSET or self._names.ours(track.subject) else 0)
             | (RecordFlag.DISTRESS if track.flags & ObservationFlag.DISTRESS else 0)
             | (RecordFlag.OPEN_ALERT if track.track_id in self._alerted else 0)
             | (RecordFlag.OWN_SHIP if track.flags & ObservationFlag.OWN_SHIP else 0)
@@ -277,11 +296,10 @@ def _cdeg(degrees: float | None) -> int:
     return UNKNOWN_U2 if degrees is None else round(degrees * 100.0) % 36_000
 
 
-def _search_text(track: Track) -> str:
+def _search_text(track: Track, named: Named) -> str:
     facts = track.attributes
-    return " ".join(
-        (track.label, track.subject, str(facts.get("callsign") or ""), str(facts.get("imo") or ""), track.source)
-    ).casefold()
+    said = (str(facts.get(name) or "") for name in ("name", "label", "callsign", "imo"))
+    return " ".join((*named.values(), track.subject, *said, track.source)).casefold()
 
 
 class Watcher:
@@ -290,8 +308,8 @@ class Watcher:
     It keeps a flag a handle and never a queue: what a slow screen missed is coalesced into its next frame.
     """
 
-    def __init__(self, picture: Picture) -> None:
-        self._picture = picture
+    def __init__(self, picture: Picture, *, language: str) -> None:
+        self._picture, self._language = picture, language
         self._box, self._zoom = WORLD, 0.0
         self._fresh = True
         self._at_revision = -1
@@ -353,7 +371,7 @@ class Watcher:
         picture = self._picture
         stale = handles[picture._named[handles] >= self._names_known[handles]]
         self._names_known[stale] = picture.revision + 1
-        return [(int(h), str(picture._ids[h]), picture._labels[h]) for h in stale]
+        return [(int(h), str(picture._ids[h]), picture._labels[h][self._language]) for h in stale]
 
     def _grow(self) -> None:
         short = len(self._picture) - len(self._known)

@@ -50,7 +50,7 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             event=event,
             time=format_moment(to_us(datetime.fromisoformat(body["observed_at"])), language),
             place=where,
-            label=body["subject_label"],
+            label=body["subject_label"][language],
             because=body["because"][language],
             rule=rule_name(body["rule"], language),
         )

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from alerts.explain import explain as explain_because
-from alerts.explain import rule_name, severity_word
+from alerts.explain import rule_name, severity_word, subject_name
 from command.domain.alert import Alert
 from command.domain.facility import Facility
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position, distances_m
@@ -105,7 +105,7 @@ def explain(alert: Alert, language: str, *, gazetteer: Gazetteer, area_names: Ma
         alert=alert,
         title=rule_name(alert.rule, language),
         because=explain_because(alert, language),
-        subject=alert.subject_label or alert.subject,
+        subject=subject_name(alert, language),
         place=gazetteer.place(alert.position, language),
         area=None if alert.area is None else area_names.get(alert.area, alert.area),
         severity=severity_word(alert.severity, language),

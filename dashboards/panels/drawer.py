@@ -68,6 +68,7 @@ class Drawer:
             Input("map-selected", "data"),
             Input("beat", "data"),
             State("detail-shown", "data"),
+            prevent_initial_call=True,
         )
         async def show(selected: dict[str, Any] | None, _: int | None, shown: list[Any] | None) -> tuple[Any, Any]:
             current_person().must(Permission.WATCH)
@@ -132,7 +133,7 @@ class Drawer:
         return [
             _head(
                 language,
-                track.label,
+                console.picture.label(track, language),
                 kind=text(language, f"kind.{track.kind.name.lower()}"),
                 position=position,
                 close=first,

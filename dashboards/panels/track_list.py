@@ -95,6 +95,7 @@ class TrackList:
             Input("side", "data"),
             Input("search", "data"),
             Input("beat", "data"),
+            prevent_initial_call=True,
         )
         async def rows(side: str, words: str | None, _: int | None) -> tuple[Any, ...]:
             current_person().must(Permission.WATCH)
@@ -106,7 +107,7 @@ class TrackList:
             if not found:
                 note = text(language, "tracks.none_found" if words else "tracks.none")
             count = text(language, "tracks.count", shown=len(found), all=len(console.picture))
-            return [_row(track, language, now_us=now_us) for track in found], count, note, bool(found)
+            return [_row(console, track, language, now_us=now_us) for track in found], count, note, bool(found)
 
         in_script(
             app,
@@ -119,13 +120,13 @@ class TrackList:
         )
 
 
-def _row(track: Track, language: str, *, now_us: int) -> dict[str, Any]:
+def _row(console: Console, track: Track, language: str, *, now_us: int) -> dict[str, Any]:
     position = track.position
     status = TrackStatus(track.status)
     seconds = (now_us - track.observed_at_us) / US_PER_S
     return {
         "track_id": str(track.track_id),
-        "label": track.label,
+        "label": console.picture.label(track, language),
         "kind": text(language, f"kind.{track.kind.name.lower()}"),
         "speed": knots(track.speed_mps) or "–",
         "course": degrees(track.course_deg) or "–",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
-from alerts.explain import explain, format_distance, format_duration, format_moment, rule_name, severity_word
+from alerts.explain import (
+    explain,
+    format_distance,
+    format_duration,
+    format_moment,
+    rule_name,
+    severity_word,
+    subject_name,
+)
 from alerts.registry import RULES
-from command.domain.alert import Finding, FindingKind, Severity
+from command.domain.alert import Alert, Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
 from command.i18n import LANGUAGES, texts
 
@@ -87,3 +96,29 @@ def test_no_reason_lacks_a_rule() -> None:
     rules = {key.split(".")[1] for key in texts("ja") if key.startswith("because.")}
 
     assert rules - {"unreadable"} == set(RULES)
+
+
+def test_the_subject_of_an_alert_is_called_in_the_readers_language_and_else_as_it_was_written_down() -> None:
+    def alert(**params: Any) -> Alert:
+        return Alert(
+            alert_id=uuid.UUID(int=1),
+            revision=1,
+            realm="live",
+            rule="distress",
+            severity=Severity.HIGH,
+            subject="contact:5d1f",
+            subject_label="AIS未受信目標 C1",
+            area=None,
+            track_id=None,
+            position=None,
+            because="because.distress.sart",
+            because_params=params,
+            evidence=(),
+            opened_at_us=AT_US,
+            observed_at_us=AT_US,
+            recorded_at_us=AT_US,
+        )
+
+    told = alert(subject={"ja": "AIS未受信目標 C1", "en": "Dark contact C1"})
+    assert (subject_name(told, "ja"), subject_name(told, "en")) == ("AIS未受信目標 C1", "Dark contact C1")
+    assert subject_name(alert(), "en") == "AIS未受信目標 C1"

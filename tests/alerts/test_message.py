@@ -80,7 +80,7 @@ def test_an_alert_reads_as_published() -> None:
         "rule": "distress",
         "severity": "critical",
         "subject": "mmsi:970012345",
-        "subject_label": "970012345",
+        "subject_label": {"ja": "970012345", "en": "970012345"},
         "track_id": None,
         "area": {"slug": "tsushima-east", "name": {"ja": "対馬東", "en": "Tsushima east"}},
         "position": {"lon": 129.4418, "lat": 34.6872},

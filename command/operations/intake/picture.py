@@ -28,6 +28,8 @@ from command.domain.clock import US_PER_S, Clock, DataClock, ScenarioClock
 from command.domain.health import SourceHealth
 from command.domain.observation import ObservationBatch, ObservationFlag, concatenate
 from command.domain.realm import Realm
+from command.i18n import LANGUAGES
+from command.i18n.names import Names
 from command.store.alerts import record_findings
 from command.store.areas import areas_revision, current_areas
 from command.store.assets import current_exemptions, list_assets
@@ -97,6 +99,7 @@ class PictureKeeper:
         self._areas = AreaIndex()
         self._areas_revision = -1
         self._exemptions = ExemptionList()
+        self._names = Names()
         self._health: dict[tuple[str, str], SourceHealth] = {}
         self._flush_seq = 0
         self._restored = False
@@ -239,6 +242,7 @@ class PictureKeeper:
             areas=self._areas,
             exemptions=self._exemptions,
             health=tuple(self._health.values()),
+            names=self._names,
         )
 
     def _write(self, session: Session, changes: _Changes) -> None:
@@ -257,7 +261,8 @@ class PictureKeeper:
 
     def _label(self, finding: Finding) -> str:
         track = None if finding.track_id is None else self._tracker.tracks.get(finding.track_id.bytes)
-        return finding.subject if track is None else track.label
+        named = self._names.of(finding.subject) if track is None else self._names.of_track(track)
+        return named[LANGUAGES[0]]
 
     def _refresh(self, session: Session) -> None:
         """Read again what people change: the clock of a drill, areas, rules, own assets and the allow-list."""
@@ -269,8 +274,10 @@ class PictureKeeper:
         if (revision := rules_revision(session)) != self._rules_revision:
             self._rule_configs, self._rules_revision = self._usable_configs(session), revision
             self._rules = self._rules.reconfigured(self._rule_configs)
+        assets = list_assets(session)
+        self._names = Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets})
         self._exemptions = ExemptionList(
-            assets=(asset.subject for asset in list_assets(session)),
+            assets=(asset.subject for asset in assets),
             exemptions=(
                 Exemption(subject=e.subject, rule=e.rule, expires_at_us=e.expires_at_us)
                 for e in current_exemptions(session, self._clock.now_us())

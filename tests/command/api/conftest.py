@@ -24,6 +24,7 @@ from command.domain.observation import SubjectKind
 from command.domain.people import Role
 from command.domain.realm import Realm
 from command.domain.track import Track, TrackStatus
+from command.i18n.names import Names
 from command.operations.console import Console
 from command.operations.people import AccountRules, Accounts, SessionGate
 from command.services import Endpoints
@@ -96,6 +97,7 @@ class Web:
 
     def raise_alert(self, track: Track, *, severity: Severity = Severity.HIGH, rule: str = "geofence_entry") -> Alert:
         now_us = self.clock.now_us()
+        named = Names().of_track(track)
         finding = Finding(
             kind=FindingKind.OPENED,
             rule=rule,
@@ -106,12 +108,12 @@ class Web:
             observed_at_us=now_us,
             position=track.position,
             because="because.geofence_entry",
-            because_params={"subject": track.label, "area": "north", "since_us": now_us},
+            because_params={"subject": named, "area": "north", "since_us": now_us},
             track_id=track.track_id,
         )
         with realm_session(self.engine, self.realm) as session:
             (alert,) = record_findings(
-                session, self.realm, [finding], labels={track.subject: track.label}, now_us=now_us
+                session, self.realm, [finding], labels={track.subject: named["ja"]}, now_us=now_us
             )
         return alert
 

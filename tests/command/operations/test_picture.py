@@ -14,6 +14,7 @@ from command.domain.clock import US_PER_S
 from command.domain.geo import Position
 from command.domain.observation import ObservationFlag, SubjectKind
 from command.domain.track import Track, TrackStatus
+from command.i18n.names import Names
 from command.operations import picture as pictures
 from command.operations.picture import (
     AGGREGATE_DTYPE,
@@ -72,11 +73,11 @@ def test_a_screen_gets_a_snapshot_then_only_what_changed() -> None:
     # given a screen that shows two tracks
     picture = Picture()
     picture.update([track(1), track(2), track(3, lon=140.0)], seq=5)
-    watcher = Watcher(picture)
+    watcher = Watcher(picture, language="ja")
     watcher.look(TSUSHIMA, zoom=9.0)
     (snapshot,) = watcher.advance(now_us=NOW_US)
     assert snapshot.kind is FrameKind.SNAPSHOT
-    assert [name[2] for name in snapshot.names] == ["mmsi:000000001", "mmsi:000000002"]
+    assert [name[2] for name in snapshot.names] == ["MMSI 000000001", "MMSI 000000002"]
     # when nothing changes, nothing is sent
     assert watcher.advance(now_us=NOW_US) == []
     # when one moves and gets a name, that one is sent, with its name
@@ -95,7 +96,7 @@ def test_a_screen_gets_a_snapshot_then_only_what_changed() -> None:
 def test_many_changes_before_a_slow_screen_looks_again_are_one_record() -> None:
     picture = Picture()
     picture.update([track(1)], seq=1)
-    watcher = Watcher(picture)
+    watcher = Watcher(picture, language="ja")
     watcher.look(TSUSHIMA, zoom=9.0)
     watcher.advance(now_us=NOW_US)
     for step in range(500):
@@ -112,7 +113,7 @@ def test_the_low_zooms_get_cells_that_add_up() -> None:
         + [track(99, lon=129.02, status=TrackStatus.LOST, flags=int(ObservationFlag.DISTRESS))],
         seq=1,
     )
-    watcher = Watcher(picture)
+    watcher = Watcher(picture, language="ja")
     watcher.look(Box.around([120, 20, 150, 50]), zoom=4.4)
     (frame,) = watcher.advance(now_us=NOW_US)
     assert frame.kind is FrameKind.AGGREGATE
@@ -152,7 +153,7 @@ def test_the_limit_of_a_view_keeps_what_matters_and_what_is_newest() -> None:
 def test_the_past_is_shown_under_the_same_handles_and_the_present_comes_back_whole() -> None:
     picture = Picture()
     picture.update([track(1)], seq=1)
-    watcher = Watcher(picture)
+    watcher = Watcher(picture, language="ja")
     watcher.look(TSUSHIMA, zoom=9.0)
     watcher.advance(now_us=NOW_US)
     then = watcher.as_of([track(1, lon=129.1), track(7, lon=129.2)])
@@ -201,7 +202,7 @@ def test_frames_put_together_are_the_view(
 ) -> None:
     """Whatever moves between looks, a screen that applies its frames shows exactly what is in its box."""
     picture, screen = Picture(), {}
-    watcher = Watcher(picture)
+    watcher = Watcher(picture, language="ja")
     box = Box.around([view[0], 33.0, view[1], 36.0])
     watcher.look(box, zoom=8.0)
     for seq, (number, lon, lat, looks) in enumerate(moves):
@@ -218,3 +219,21 @@ def test_frames_put_together_are_the_view(
             screen.update({int(r["handle"]): (int(r["lon_e7"]), int(r["lat_e7"])) for r in frame.records})
         shown = picture._records[np.flatnonzero(picture.in_view(box, now_us=NOW_US))]
         assert screen == {int(r["handle"]): (int(r["lon_e7"]), int(r["lat_e7"])) for r in shown}
+
+
+def test_our_own_assets_are_named_in_the_screens_language_and_marked_ours_when_they_are_registered() -> None:
+    # given a screen that has seen a vessel under its MMSI
+    picture = Picture()
+    picture.update([track(1)], seq=1)
+    watcher = Watcher(picture, language="en")
+    watcher.look(TSUSHIMA, zoom=9.0)
+    watcher.advance(now_us=NOW_US)
+    assert not int(picture.records_of([track(1)])["flags"][0]) & RecordFlag.ASSET
+    # when somebody registers it as ours
+    picture.rename(Names({track(1).subject: {"ja": "監視艇5号", "en": "Patrol boat 5"}}))
+    # then the screen hears its name, and may be searched for by either
+    (after,) = watcher.advance(now_us=NOW_US)
+    assert [name for _, _, name in after.names] == ["Patrol boat 5"]
+    assert int(picture.records_of([track(1)])["flags"][0]) & RecordFlag.ASSET
+    assert after.kind is FrameKind.DELTA
+    assert picture.find("監視艇", limit=5) == picture.find("patrol", limit=5) == [track(1)]

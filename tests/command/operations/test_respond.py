@@ -286,7 +286,7 @@ def test_for_programs_each_line_is_one_json_object_and_each_alert_meets_the_sche
     notices = [o for o in objects if "notice" in o]
     (alert,) = [o for o in objects if "notice" not in o]
     check_body(alert, kind=ALERT)
-    assert alert["subject_label"] == "第八博多丸\u202e"
+    assert alert["subject_label"]["ja"] == "第八博多丸\u202e"
     assert notices == [{"notice": "listening", "team": "duty", "realm": realm.name}]
 
 
