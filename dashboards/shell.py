@@ -45,6 +45,7 @@ def mount_console(
         __name__,
         server=web,  # type: ignore[arg-type]  # Dash's annotation leaves out the servers it takes
         assets_folder=str(ASSETS),
+        assets_ignore=r"\.mjs$",  # MapLibre's worker: the map starts it, the page must not run it
         serve_locally=True,
         update_title="",
         title="Mizugiwa",
@@ -76,7 +77,12 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                 html.Div(at[Place.LEFT], className="left"),
                 html.Main(
                     [
-                        html.Div(id="map", className="map", role="region", **marks(aria_label=view.t("console.map"))),
+                        html.Div(
+                            id="map",
+                            className="map",
+                            role="region",
+                            **marks(aria_label=view.t("console.map"), data_realm=view.console.realm.name),
+                        ),
                         html.P(view.t("console.map_missing"), className="map-missing", id="map-missing"),
                     ],
                     className="stage",
@@ -117,6 +123,8 @@ def _help(view: View) -> Component:
         ("1 2 3 4", "filter"),
         ("/", "search"),
         ("T", "list"),
+        ("Home", "home"),
+        ("N", "walk"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

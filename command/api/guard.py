@@ -31,6 +31,7 @@ PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", 
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
+FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -127,6 +128,8 @@ class Guard:
                     headers[name] = value
                 if not cacheable(scope["path"]):
                     headers["Cache-Control"] = "no-store"
+                elif message.get("status") == 200 and never_changes(scope["path"], scope["query_string"]):
+                    headers["Cache-Control"] = FOR_EVER
             await send(message)
 
         return guarded
@@ -138,6 +141,11 @@ def cacheable(path: str) -> bool:
         "/login.css",
         "/favicon.ico",
     )
+
+
+def never_changes(path: str, query: bytes) -> bool:
+    """The address of a program file that names its version: another version has another address."""
+    return path.startswith(PUBLIC_FOLDER) or (path.startswith("/assets/") and query.startswith(b"m="))
 
 
 def same_origin(scope: Scope) -> bool:

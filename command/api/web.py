@@ -93,12 +93,12 @@ def content_security_policy(script_hashes: Sequence[str]) -> str:
 
 
 class _Gzip:
-    """gzip for everything but byte ranges of the basemap, whose tiles are compressed already."""
+    """gzip for everything but what is compressed already: byte ranges of the basemap, and fonts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._plain = app
         self._gzip = GZipMiddleware(app, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = scope["type"] != "http" or scope["path"].startswith("/tiles/")
+        plain = scope["type"] != "http" or scope["path"].startswith("/tiles/") or scope["path"].endswith(".woff2")
         await (self._plain if plain else self._gzip)(scope, receive, send)

@@ -286,6 +286,7 @@
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
     1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
   };
 

@@ -21,7 +21,7 @@ const { metafile } = await build({
   metafile: true,
   absWorkingDir: here("."),
   loader: { ".woff2": "file", ".woff": "empty" },
-  assetNames: "fonts/[name]",
+  assetNames: "fonts/[name]-[hash]",
   // MapLibre asks for its own address only to find its worker, whose address main.ts sets.
   define: { "import.meta.url": "location.href", "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",

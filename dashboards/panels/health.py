@@ -38,7 +38,7 @@ class Health:
             **marks(aria_label=view.t("health.title")),
             children=[
                 html.Span(view.t("health.title"), className="label"),
-                html.Div(id="health-strip", className="strip"),
+                html.Div(strip(view.console.health, view.language), id="health-strip", className="strip"),
                 html.Button([view.t("tracks.title"), html.Kbd("T")], type="button", **marks(data_side="list")),
                 html.Button([view.t("console.detail"), html.Kbd("H")], id="health-open", type="button"),
                 dmc.Modal(
@@ -57,6 +57,7 @@ class Health:
             Output("health-detail", "children"),
             Input("beat", "data"),
             Input("health-modal", "opened"),
+            prevent_initial_call=True,  # the page comes with the strip
         )
         async def show(_: int | None, opened: bool | None) -> tuple[Any, Any]:
             current_person().must(Permission.WATCH)

@@ -38,6 +38,7 @@ class Triage:
         self._rows = config.rows
 
     def layout(self, view: View) -> Component:
+        rows, note, chips, summary = self._shown(view.console, [], view.language)
         return html.Section(
             className="triage",
             **marks(aria_labelledby="triage-title"),
@@ -46,7 +47,7 @@ class Triage:
                     className="panel-head",
                     children=[
                         html.H2(view.t("triage.title"), id="triage-title"),
-                        html.Span(id="triage-summary", className="summary"),
+                        html.Span(summary, id="triage-summary", className="summary"),
                         html.Button(
                             view.t("triage.compact"),
                             id="density",
@@ -57,17 +58,22 @@ class Triage:
                     ],
                 ),
                 html.Div(
-                    id="severity-chips", className="chips", role="group", **marks(aria_label=view.t("triage.filter"))
+                    chips,
+                    id="severity-chips",
+                    className="chips",
+                    role="group",
+                    **marks(aria_label=view.t("triage.filter")),
                 ),
                 html.Button(id="new-above", className="new-above", type="button", hidden=True),
                 html.Div(
+                    rows,
                     id="alert-list",
                     className="alerts",
                     role="listbox",
                     tabIndex=0,
                     **marks(aria_labelledby="triage-title"),
                 ),
-                html.Div(id="alert-note"),
+                html.Div(note, id="alert-note"),
                 _acknowledge_form(view),
                 dcc.Store(id="severity-filter", data=[]),
             ],
@@ -81,19 +87,23 @@ class Triage:
             Output("triage-summary", "children"),
             Input("alerts-revision", "data"),
             Input("severity-filter", "data"),
+            prevent_initial_call=True,  # the page comes with the list; the pulse tells of what is newer
         )
         async def show(_: int | None, chosen: list[str]) -> tuple[Any, ...]:
             current_person().must(Permission.WATCH)
-            language = current_language()
-            alerts = console.open_alerts()
-            wanted = [a for a in alerts if not chosen or a.severity.word in chosen]
-            waiting = sum(a.acknowledged_at_us is None for a in alerts)
-            return (
-                self._list(console, wanted[: self._rows], language),
-                self._note(alerts, wanted, language),
-                _chips(alerts, chosen, language),
-                text(language, "triage.unacknowledged", n=waiting) if alerts else "",
-            )
+            return self._shown(console, chosen, current_language())
+
+    def _shown(self, console: Console, chosen: list[str], language: str) -> tuple[Any, ...]:
+        """The list, the note under it, the filter chips and the summary."""
+        alerts = console.open_alerts()
+        wanted = [a for a in alerts if not chosen or a.severity.word in chosen]
+        waiting = sum(a.acknowledged_at_us is None for a in alerts)
+        return (
+            self._list(console, wanted[: self._rows], language),
+            self._note(alerts, wanted, language),
+            _chips(alerts, chosen, language),
+            text(language, "triage.unacknowledged", n=waiting) if alerts else "",
+        )
 
     def _list(self, console: Console, alerts: list[Alert], language: str) -> list[Component]:
         rows: list[Component] = []

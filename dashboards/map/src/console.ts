@@ -1,11 +1,12 @@
 // The map in its element: basemap, feed, layers and people's hands brought together.
 import type { PickingInfo } from "@deck.gl/core";
 import { MapboxOverlay } from "@deck.gl/mapbox";
-import { type GeoJSONSource, type LngLatBoundsLike, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
+import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
-import { Announcer, CursorReadout, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
+import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
+import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, around, aroundAreas } from "./home.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Picture } from "./picture.js";
 import {
@@ -25,9 +26,10 @@ import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
-const HOME: LngLatBoundsLike = [[124.5, 25.5], [147, 46]];
 /** The Open Database Licence asks for it wherever the map is seen. */
 const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
+/** Marks a move of the camera that an officer asked for by other means than the map itself. */
+const BY_HAND = { byHand: true } as const;
 const VIEW_DEBOUNCE_MS = 150;
 const STATUS_EVERY_MS = 1_000;
 /** At most this often the layers are built again, however many frames come. */
@@ -56,6 +58,9 @@ export interface Focus {
   readonly zoom?: number;
 }
 
+/** What is read by REST and drawn by MapLibre. */
+type Place = "areas" | "facilities";
+
 /** The parts of the map that can be wrong by themselves. */
 type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail";
 
@@ -81,18 +86,29 @@ export class MapConsole implements FeedListener {
   private readonly notices = new Map<Topic, string>();
   private pointer: { readonly lng: number; readonly lat: number } | null = null;
   private ready = false;
+  private readonly places: Partial<Record<Place, GeoJSON.FeatureCollection>> = {};
+  private readonly kept: KeptView;
+  /** Nobody has moved the map: it may still go to what is watched when that becomes known. */
+  private untouched: boolean;
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
-  constructor(private readonly root: HTMLElement) {
+  /** areas: as GET /api/areas gave them before there was a map; null where it did not. */
+  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null) {
     root.classList.add("mz-map");
+    if (areas !== null) this.places.areas = areas;
+    this.kept = new KeptView(root.dataset.realm ?? "");
+    const left = this.kept.read();
+    this.untouched = left === null;
     const canvasBox = document.createElement("div");
     canvasBox.className = "mz-canvas";
     root.append(canvasBox);
     this.map = new MapLibre({
       container: canvasBox,
       style: mapStyle(`${location.origin}/tiles/japan.pmtiles`, currentLanguage()),
-      bounds: HOME,
+      ...(left === null
+        ? { bounds: this.home(), fitBoundsOptions: { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM } }
+        : { center: [left.lon, left.lat] as [number, number], zoom: left.zoom }),
       minZoom: 2,
       maxZoom: 17,
       dragRotate: false,
@@ -111,6 +127,7 @@ export class MapConsole implements FeedListener {
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
+    this.map.addControl(new HomeButton(() => this.goHome()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
     this.overlay = new MapboxOverlay({
@@ -141,8 +158,39 @@ export class MapConsole implements FeedListener {
 
   focus(focus: Focus): void {
     const camera = { center: [focus.lon, focus.lat] as [number, number], zoom: focus.zoom ?? Math.max(this.map.getZoom(), 10) };
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera);
-    else this.map.easeTo({ ...camera, duration: 500 });
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera, BY_HAND);
+    else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
+  }
+
+  /** Show everything that is watched, and open there again the next time. */
+  goHome(): void {
+    this.kept.write(null);
+    this.untouched = true;
+    this.map.fitBounds(this.home(), { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false });
+  }
+
+  private home(): Bounds {
+    const { tracks, aggregates } = this.picture;
+    const { areas } = this.places;
+    return (
+      (areas === undefined ? null : aroundAreas(areas)) ??
+      around([...tracks.values(), ...aggregates].map((t) => [t.lon, t.lat])) ??
+      JAPAN
+    );
+  }
+
+  /** What is watched has become known, and the officer has not chosen a view. */
+  private homeKnown(): void {
+    if (this.untouched) this.goHome();
+  }
+
+  private moved(event: object): void {
+    if ("originalEvent" in event || "byHand" in event) {
+      const { lng, lat } = this.map.getCenter();
+      this.untouched = false;
+      this.kept.write({ lon: lng, lat, zoom: this.map.getZoom() });
+    }
+    this.viewChanged();
   }
 
   /** Highlight a track or an alert, with the track's trail; null for none. */
@@ -202,12 +250,12 @@ export class MapConsole implements FeedListener {
   opened(): void {
     this.picture.forgetNames();
     this.say("feed", "");
-    this.loadPlaces();
-    this.loadAlerts();
   }
 
   frame(frame: Frame): void {
+    const nothingKnown = this.picture.count === 0;
     this.picture.apply(frame);
+    if (nothingKnown && this.picture.count > 0 && !this.places.areas?.features.length) this.homeKnown();
     this.redraw();
   }
 
@@ -237,12 +285,12 @@ export class MapConsole implements FeedListener {
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
       this.ready = true;
-      this.loadPlaces();
+      for (const [place, body] of Object.entries(this.places)) setPlaces(map, place as Place, body);
       this.viewChanged();
       this.redraw();
     });
     map.on("move", () => this.showCursor());
-    map.on("moveend", () => this.viewChanged());
+    map.on("moveend", (event) => this.moved(event));
     map.on("mousemove", (event: MapLayerEventType["mousemove"]) => {
       this.pointer = event.lngLat;
       this.showCursor();
@@ -290,12 +338,12 @@ export class MapConsole implements FeedListener {
     }
   }
 
-  /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all Japan. */
+  /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") this.choose(null);
-    else if (event.key === "Home") this.map.fitBounds(HOME, { animate: false });
+    else if (event.key === "Home") this.goHome();
     else return;
     event.preventDefault();
   }
@@ -402,12 +450,14 @@ export class MapConsole implements FeedListener {
   // what is read by REST
 
   private loadPlaces(): void {
-    if (!this.ready) return;
     for (const source of ["areas", "facilities"] as const) {
       getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
         (body) => {
+          const news = source === "areas" && JSON.stringify(body) !== JSON.stringify(this.places.areas);
           this.say(source, "");
-          setPlaces(this.map, source, body);
+          this.places[source] = body;
+          if (this.ready) setPlaces(this.map, source, body);
+          if (news) this.homeKnown();
         },
         (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
       );

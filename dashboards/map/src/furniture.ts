@@ -75,6 +75,27 @@ export class CursorReadout implements IControl {
   }
 }
 
+/** Back to all that is watched. */
+export class HomeButton implements IControl {
+  private readonly box = document.createElement("div");
+
+  constructor(private readonly pressed: () => void) {}
+
+  onAdd(): HTMLElement {
+    this.box.className = "maplibregl-ctrl maplibregl-ctrl-group";
+    const button = element("button", "mz-home", this.box);
+    button.type = "button";
+    button.title = text("map.home");
+    button.setAttribute("aria-label", button.title);
+    button.addEventListener("click", this.pressed);
+    return this.box;
+  }
+
+  onRemove(): void {
+    this.box.remove();
+  }
+}
+
 function leaderWords(zoom: number): string {
   const minutes = leaderMinutes(zoom);
   return text("map.leader", { n: minutes, aircraft: minutes * AIRCRAFT_LEADER_SHARE });

@@ -6,6 +6,7 @@ import "./fonts.css";
 import "./map.css";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";
+import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
 
 export interface MizugiwaMap {
@@ -13,6 +14,8 @@ export interface MizugiwaMap {
   features(): RenderedFeature[];
   status(): MapStatus | null;
   focus(focus: Focus): void;
+  /** Show all that is watched. */
+  home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
   /** Show the picture at a time of the realm; null for live. */
@@ -26,28 +29,45 @@ declare global {
   }
 }
 
-const folder = new URL(".", (document.currentScript as HTMLScriptElement).src);
-setWorkerUrl(new URL("maplibre-gl-worker.mjs", folder).href);
+const script = new URL((document.currentScript as HTMLScriptElement).src);
+// With the version that the page gave the bundle, so that the browser may keep the worker as long as the bundle.
+setWorkerUrl(new URL(`maplibre-gl-worker.mjs${script.search}`, script).href);
 addProtocol("pmtiles", new Protocol().tile);
 
-let mounted: { readonly element: HTMLElement; readonly console: MapConsole } | null = null;
+/** Asked before the page has a place for the map, so that the map opens where it belongs. */
+const areas = getJson<GeoJSON.FeatureCollection>("/api/areas").catch(() => null);
+const AREAS_WAIT_MS = 2_000;
+const PAINT_WAIT_MS = 300;
+
+const later = (ms: number): Promise<null> => new Promise((resolve) => setTimeout(() => resolve(null), ms));
+/** The page has shown what it has: alerts are read while the graphics start. A hidden page paints nothing. */
+const painted = (): Promise<unknown> =>
+  Promise.race([new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))), later(PAINT_WAIT_MS)]);
+
+interface Mounted {
+  readonly element: HTMLElement;
+  console: MapConsole | null;
+}
+
+let mounted: Mounted | null = null;
 
 window.mizugiwaMap = {
-  features: () => mounted?.console.features() ?? [],
-  status: () => mounted?.console.mapStatus() ?? null,
-  focus: (focus) => mounted?.console.focus(focus),
-  select: (selection) => mounted?.console.select(selection),
-  asOf: (ms) => mounted?.console.asOf(ms),
+  features: () => mounted?.console?.features() ?? [],
+  status: () => mounted?.console?.mapStatus() ?? null,
+  focus: (focus) => mounted?.console?.focus(focus),
+  home: () => mounted?.console?.goHome(),
+  select: (selection) => mounted?.console?.select(selection),
+  asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
-    mounted?.console.retell();
+    mounted?.console?.retell();
   },
 };
 
 function mount(): void {
   const element = document.getElementById("map");
   if (element === mounted?.element) return;
-  mounted?.console.remove();
+  mounted?.console?.remove();
   mounted = null;
   if (element === null) return;
   takeTextsFromPage();
@@ -55,7 +75,11 @@ function mount(): void {
     if (element.textContent === "") element.textContent = text("map.no_webgl");
     return;
   }
-  mounted = { element, console: new MapConsole(element) };
+  const mounting: Mounted = { element, console: null };
+  mounted = mounting;
+  void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
+    if (mounted === mounting) mounting.console = new MapConsole(element, known);
+  });
 }
 
 // The page draws its layout when it likes, and again when a person goes elsewhere and comes back.

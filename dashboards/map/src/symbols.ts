@@ -119,7 +119,8 @@ function layOut(drawings: ReadonlyMap<string, (context: CanvasRenderingContext2D
   const image = document.createElement("canvas");
   image.width = COLUMNS * CELL_PIXELS;
   image.height = Math.ceil(drawings.size / COLUMNS) * CELL_PIXELS;
-  const context = image.getContext("2d");
+  // Read once by the graphics card: a canvas that lies in main memory is read without a detour.
+  const context = image.getContext("2d", { willReadFrequently: true });
   if (context === null) throw new Error("this browser draws no 2D canvas; use a current Chromium, Edge or Firefox");
   const places: Record<string, IconPlace> = {};
   let cell = 0;
