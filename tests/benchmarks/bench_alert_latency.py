@@ -16,8 +16,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any, Final
 
 import psutil
@@ -79,7 +80,8 @@ def run(here: Stage, sent: Sequence[Sequence[Report]], port: int) -> dict[str, A
     if undue := heard.keys() - due:
         raise BenchFailed(f"alerts about {len(undue)} vessels that did not enter")
     return {
-        **_spread([heard[mmsi] - at_s for mmsi, at_s in entered_s.items()]),
+        **_spread([heard[mmsi][0] - at_s for mmsi, at_s in entered_s.items()]),
+        "stages_p50_ms": _stages([(at_s, *heard[mmsi]) for mmsi, at_s in entered_s.items()]),
         "alerts": len(heard),
         **_sending(sent, sent_s),
         "counts": _counts(here, sum(map(len, sent))),
@@ -110,7 +112,7 @@ def run_peer(here: Stage, sent: Sequence[Sequence[Report]], port: int) -> dict[s
         process.wait()
         process.stdout.close()
         delete_vhost(here.endpoints, PEER_VHOST)
-    latencies_s = [heard[line] - at_s for line, at_s in sent_s.items()]
+    latencies_s = [heard[line][0] - at_s for line, at_s in sent_s.items()]
     return {**_spread(latencies_s), "messages": len(heard), **_sending(sent, sent_s), **told, "cpu_s": round(used, 2)}
 
 
@@ -133,9 +135,9 @@ def send(sent: Sequence[Sequence[Report]], port: int) -> dict[bytes, float]:
 @contextmanager
 def _listening(
     here: Stage, vhost: str, queues: Sequence[str], key_of: Callable[[Message], Any]
-) -> Iterator[dict[Any, float]]:
-    """When the first message of each key was given out; None as a key is not kept."""
-    heard: dict[Any, float] = {}
+) -> Iterator[dict[Any, tuple[float, Message]]]:
+    """The first message of each key and when it was given out; None as a key is not kept."""
+    heard: dict[Any, tuple[float, Message]] = {}
     stop = threading.Event()
     with Consumer(here.endpoints.amqp_url, vhost, queues, prefetch=_PREFETCH, name="bench") as consumer:
 
@@ -145,7 +147,7 @@ def _listening(
                 if message is not None:
                     at_s = monotonic()
                     if (key := key_of(message)) is not None:
-                        heard.setdefault(key, at_s)
+                        heard.setdefault(key, (at_s, message))
                     message.ack()
 
         if not consumer.wait_connected(20.0):
@@ -163,6 +165,23 @@ def _entered(message: Message) -> int | None:
     """The MMSI of an alert that a vessel has entered; None of another message."""
     body = json.loads(message.body)
     return int(body["subject"].partition(":")[2]) if body.get("rule") == RULE and body["event"] == "opened" else None
+
+
+def _stages(alerts: Sequence[tuple[float, float, Message]]) -> dict[str, float]:
+    """Medians between the times that an alert tells of itself: read by the gateway, taken up by intake, consumed."""
+    unix_s = time() - monotonic()
+    told = []
+    for sent_s, heard_s, message in alerts:
+        body = json.loads(message.body)
+        read_s, taken_s = (
+            datetime.fromisoformat(body[name]).timestamp() - unix_s for name in ("observed_at", "recorded_at")
+        )
+        told.append((read_s - sent_s, taken_s - read_s, heard_s - taken_s))
+    names = ("sent_to_read", "read_to_written", "written_to_consumed")
+    return {
+        name: round(statistics.median(column) * 1e3, 1)
+        for name, column in zip(names, zip(*told, strict=True), strict=True)
+    }
 
 
 def _settled(here: Stage) -> bool:

@@ -56,7 +56,8 @@ def test_fleets_say_what_was_recorded_under_identities_of_their_own(shared_data:
     messages = sentences.distinct_messages(shared_data / "ais")
     assert len({part.line for message in messages for part in message}) == 3_745
     fleets = list(sentences.side_by_side(messages, 2 * 3_745 - 100))
-    recorded, shifted = [], []
+    recorded: list[dict[str, Any]] = []
+    shifted: list[dict[str, Any]] = []
     for message in IterMessages(list(islice(fleets, 800))):
         (recorded if len(recorded) == len(shifted) else shifted).append(_fields(message))
     for first, second in zip(recorded, shifted, strict=False):

@@ -31,6 +31,7 @@ MAX_FLUSH_MESSAGES: Final = PREFETCH // 2
 """The other half comes in while a flush is written."""
 MAX_FLUSH_ROWS: Final = 5_000
 FLUSH_WAIT_S: Final = 0.020
+"""From one flush to the next, while there is anything to write: what comes alone is not kept waiting for company."""
 TICK_EVERY_S: Final = 1.0
 SHORTEST_TICK_S: Final = 0.1
 HEARTBEAT_EVERY_S: Final = 2.0
@@ -85,6 +86,7 @@ class Intake:
         self._consumer, self._depths = consumer, depths
         self._progress = Progress()
         self._beat_rows, self._beat_at_s = 0, monotonic()
+        self._collected_at_s = monotonic()
 
     @property
     def progress(self) -> Progress:
@@ -113,11 +115,11 @@ class Intake:
         return min(TICK_EVERY_S, max(SHORTEST_TICK_S, TICK_EVERY_S / max(speed, 1.0)))
 
     def _collect(self, wait_s: float) -> list[Letter]:
-        """The messages of the next flush: what comes within FLUSH_WAIT_S of the first, up to the limits."""
+        """The messages of the next flush: what has come, and what comes within FLUSH_WAIT_S of the flush before."""
         letters: list[Letter] = []
         taken = rows = 0
         message = self._consumer.get(max(0.0, wait_s))
-        deadline_s = monotonic() + FLUSH_WAIT_S
+        deadline_s = self._collected_at_s + FLUSH_WAIT_S
         while message is not None:
             taken += 1
             letter = self._open(message)
@@ -129,6 +131,8 @@ class Intake:
             if taken >= MAX_FLUSH_MESSAGES or rows >= MAX_FLUSH_ROWS:
                 break
             message = self._consumer.get(max(0.0, deadline_s - monotonic()))
+        if letters:
+            self._collected_at_s = monotonic()
         return letters
 
     def _open(self, message: Message) -> Letter | None:
