@@ -160,6 +160,44 @@ def replay(
             typer.echo(f"{key}: {value}")
 
 
+users = typer.Typer(help="Accounts: add, list, reset a lost password.", no_args_is_help=True)
+cli.add_typer(users, name="users")
+
+
+@users.command("add")
+def users_add(
+    login: Annotated[str, typer.Argument(help="What the person types to log in.")],
+    name: Annotated[str, typer.Option(help="The person's name, as the log shows it.")],
+    role: Annotated[
+        list[str], typer.Option(help="officer, pilot, responder, analyst, manager, auditor or admin; may be repeated.")
+    ],
+    config: Config = None,
+) -> None:
+    """Make an account and show its first password, once."""
+    from command.app.accounts import add_user
+
+    password = add_user(_settings(config), login, name=name, roles=role)
+    typer.echo(f"{login}   password: {password}   (to be changed at the first login)")
+
+
+@users.command("list")
+def users_list(config: Config = None) -> None:
+    """Show every account and its roles."""
+    from command.app.accounts import everyone
+
+    for user in everyone(_settings(config)):
+        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}")
+
+
+@users.command("reset-password")
+def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Give a person who lost their password a new first one; their sessions end."""
+    from command.app.accounts import reset_password
+
+    password = reset_password(_settings(config), login)
+    typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
+
+
 @cli.command()
 def doctor(config: Config = None) -> None:
     """Say what is missing on this machine and the line that mends it. Changes nothing."""

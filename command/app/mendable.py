@@ -11,6 +11,7 @@ from command.operations.replay import ReplayStopped
 from command.services import AlreadyRunning, ServiceMissing
 from command.settings import BadSettings
 from command.store.engine import StoreNotMigrated, StoreUnavailable
+from command.store.people import LoginTaken, UnknownUser
 from command.store.realms import UnknownRealm
 from sensors.recordings import BadRecording
 
@@ -21,10 +22,12 @@ MENDABLE: Final = (
     BadRuleConfig,
     BadSettings,
     BrokerUnavailable,
+    LoginTaken,
     ReplayStopped,
     ServiceMissing,
     StoreNotMigrated,
     StoreUnavailable,
     UnknownRealm,
     UnknownScenario,
+    UnknownUser,
 )

@@ -7,7 +7,7 @@ import hmac
 import secrets
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +22,7 @@ from command.domain.people import Role, User
 from command.store.audit import append_audit
 from command.store.engine import StoreUnavailable, shared_session
 from command.store.people import (
+    UnknownUser,
     clear_login_failures,
     close_session,
     close_user_sessions,
@@ -30,6 +31,7 @@ from command.store.people import (
     create_user,
     find_session,
     find_user_by_login,
+    list_users,
     open_session,
     password_hash_of,
     record_login_failure,
@@ -213,6 +215,27 @@ class Accounts:
                 now_us=now_us,
             )
         return password
+
+    def reset_password(self, login: str, *, by: str) -> str:
+        """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, and a
+        lock by failures is lifted. Raises UnknownUser.
+        """
+        password = secrets.token_urlsafe(12)
+        now_us = self._clock.now_us()
+        with shared_session(self._engine) as session:
+            user = find_user_by_login(session, login)
+            if user is None:
+                raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
+            set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
+            clear_login_failures(session, login)
+            close_user_sessions(session, user.user_id)
+            append_audit(session, actor=by, action="password.reset", target=login, detail={}, now_us=now_us)
+        return password
+
+    def everyone(self) -> Sequence[User]:
+        """Every account."""
+        with shared_session(self._engine) as session:
+            return list_users(session)
 
     def sign_in(self, login: str, password: str) -> OpenedSession:
         """Open a session. Raises SignInRefused: wrong (whichever of the two it was), or locked and until when."""

@@ -25,7 +25,7 @@ class LoginTaken(ValueError):
 
 
 class UnknownUser(LookupError):
-    """No account has this id."""
+    """No account has this id or login."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
