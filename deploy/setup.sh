@@ -33,6 +33,7 @@ fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || want python3-venv "makes .venv, where the Python packages go"
 if [ "$purpose" = test ]; then
     command -v chromium >/dev/null || want chromium "the browser that the tests drive"
+    command -v openssl >/dev/null || want openssl "makes the certificate for the test of TLS"
 fi
 if [ -n "$missing" ]; then
     say "Debian packages to install (listed above with their reasons):$missing"

@@ -44,6 +44,11 @@ class Running:
         return (self.data_dir / "terminal").read_text("utf-8")
 
     @property
+    def address(self) -> str:
+        """What `up` tells once the console answers, whichever way it speaks."""
+        return f"://127.0.0.1:{self.port}/"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -52,7 +57,7 @@ class Running:
         return locate_services(self.data_dir, database_url=None, amqp_url=None)
 
     def start(self) -> None:
-        greeted = self.terminal.count(self.url) if (self.data_dir / "terminal").exists() else 0
+        greeted = self.terminal.count(self.address) if (self.data_dir / "terminal").exists() else 0
         self._close()
         self._terminal = (self.data_dir / "terminal").open("ab")
         self.up = subprocess.Popen(
@@ -64,7 +69,7 @@ class Running:
             stderr=subprocess.STDOUT,
         )
         self._eventually(
-            lambda: self.terminal.count(self.url) > greeted or (self.up is not None and self.up.poll() is not None),
+            lambda: self.terminal.count(self.address) > greeted or (self.up is not None and self.up.poll() is not None),
             within_s=120.0,
         )
         assert self.up.poll() is None, self.terminal
