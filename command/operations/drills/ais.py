@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from typing import Any, Final
 
 from pyais.encode import encode_dict
@@ -194,3 +196,12 @@ def sentences(fields: dict[str, Any], chance: random.Random) -> bytes:
         seq_id=chance.randrange(10),
     )
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+def passed_on(datagram: bytes, *, station: str, at_us: int) -> bytes:
+    """A datagram of sentences as a shore station passes it on: each behind a tag block that names the station and when
+    it heard the transmission, in milliseconds (NMEA 0183 version 4.11, section 7; IEC 61162-450, section 7.2.3.4).
+    """
+    fields = f"s:{station},c:{at_us // 1_000}".encode("ascii")
+    tag = b"\\%b*%02X\\" % (fields, reduce(xor, fields))
+    return b"".join(tag + line for line in datagram.splitlines(keepends=True))

@@ -20,11 +20,11 @@ from shapely.geometry import Polygon
 
 from command.domain.alert import Severity
 from command.domain.area import AreaKind
-from command.domain.clock import to_us
+from command.domain.clock import US_PER_S, to_us
 from command.domain.geo import Position
 from command.domain.ids import stable_key
 from command.domain.observation import IdentityScheme, subject_of
-from command.operations.drills.ais import AT_ANCHOR, FISHING, Beacon, Vessel
+from command.operations.drills.ais import AT_ANCHOR, FISHING, Beacon, Vessel, passed_on
 from command.operations.drills.motion import Circle, Script, Shuttle
 from command.operations.drills.scenario import ExpectedAlert, PlannedArea, PlannedAsset, Scenario, Speaker
 from command.operations.drills.telemetry import Camera, Flight, Play, Silence
@@ -32,6 +32,7 @@ from command.operations.drills.traffic import WEST_CHANNEL, everyday
 
 NAME: Final = "tsushima-night"
 SEED: Final = 20_261_114
+SHORE_STATION: Final = "tsushima"
 START: Final = datetime(2026, 11, 14, 13, 0, tzinfo=UTC)
 """22:00 in Japan."""
 DURATION_S: Final = 7_200.0
@@ -221,7 +222,9 @@ def build(ports: Mapping[str, int]) -> Scenario:
     stations = (*everyday(SEED), INTRUDER, LOITERER, GOES_DARK, BEACON, PATROL_BOAT)
 
     def ais(from_s: float) -> Iterator[tuple[float, bytes]]:
-        return heapq.merge(*(station.messages(start_us, from_s, SEED) for station in stations))
+        sent = heapq.merge(*(station.messages(start_us, from_s, SEED) for station in stations))
+        for t_s, data in sent:
+            yield t_s, passed_on(data, station=SHORE_STATION, at_us=start_us + round(t_s * US_PER_S))
 
     def patrol(from_s: float) -> Iterator[tuple[float, bytes]]:
         return heapq.merge(PATROL.messages(from_s), CAMERA.messages(from_s))
