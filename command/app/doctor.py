@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from alerts.engine import BadRuleConfig, check_rule_config
 from command.app.sources import make_feeds
 from command.services.doctor import Finding, examine
 from command.settings import BadSettings, Settings
@@ -31,3 +32,8 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     else:
         names = ", ".join(feed.name for feed in feeds)
         yield Finding(what="sources", well=True, detail=names or "none configured: `mizugiwa up` runs a drill")
+    for rule, config in settings.rules.items():
+        try:
+            check_rule_config(rule, config)
+        except BadRuleConfig as exc:
+            yield Finding(what=f"rules.{rule}", well=False, detail=str(exc), mend="correct it in the settings file")

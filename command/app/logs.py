@@ -39,8 +39,10 @@ def configure_logging(verb: str, log_dir: Path | None, *, level: int = logging.I
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("pika", "uvicorn.access", "alembic"):
+    for noisy in ("uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Every attempt to reach a broker that is away makes five errors; our links say it once and with what to do.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -7,9 +7,11 @@ from typing import TextIO
 
 from command.app.logs import configure_logging
 from command.app.program import endpoints_of, stop_on_signals
+from command.bus import Team
 from command.domain.realm import Realm
+from command.i18n import texts
 from command.operations import respond
-from command.settings import Settings
+from command.settings import BadSettings, Settings
 
 
 def run_responder(
@@ -22,7 +24,12 @@ def run_responder(
     count: int | None,
     out: TextIO,
 ) -> None:
-    """The verb `responder`: a team's alerts on standard output until Ctrl-C."""
+    """The verb `responder`: a team's alerts on standard output until Ctrl-C. Raises BadSettings."""
+    try:
+        Team(name=team)
+        texts(language)
+    except ValueError as exc:
+        raise BadSettings(str(exc)) from exc
     # The client says itself what a responder must know; standard output is the alerts' alone.
     configure_logging("responder", None, level=logging.ERROR)
     respond.run(

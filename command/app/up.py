@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine
 
+from alerts.engine import check_rule_config
 from command.app.drilling import drill_name, ports_file
 from command.app.logs import configure_logging
 from command.app.program import LOG_DIR_VARIABLE
@@ -30,7 +31,7 @@ from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
 from command.services.process import recall, stop
-from command.settings import Settings, asset_kind
+from command.settings import BadSettings, Settings, asset_kind
 from command.store.areas import put_area
 from command.store.assets import Asset
 from command.store.engine import make_engine, realm_session, shared_session
@@ -64,13 +65,19 @@ def run(settings: Settings, *, config: Path | None, drill: str | None, speed: fl
     data_dir = settings.data_dir
     data_dir.mkdir(parents=True, exist_ok=True)
     make_feeds(settings.sources)
+    for rule, rule_config in settings.rules.items():
+        check_rule_config(rule, rule_config)
     servers = PrivateServers.of(data_dir, database_url=settings.database_url, amqp_url=settings.amqp_url)
     events = _Events(say)
     guard = Supervisor(data_dir, [], servers, on_event=events.tell)
     guard.lock()
     log_dir = data_dir / "logs"
     configure_logging("up", log_dir)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    realm: Realm | None = None
     try:
+        _check_console_port(settings)
         say("PostGIS and RabbitMQ ...")
         endpoints = ensure_services(
             data_dir,
@@ -82,6 +89,7 @@ def run(settings: Settings, *, config: Path | None, drill: str | None, speed: fl
         try:
             migrate(engine)
             plan = _choose(settings, engine, drill)
+            realm = plan.realm
             password = _prepare(settings, plan, engine, endpoints, speed=speed)
         finally:
             engine.dispose()
@@ -93,12 +101,32 @@ def run(settings: Settings, *, config: Path | None, drill: str | None, speed: fl
         )
         greeter.start()
         guard.run()
-        say("stopping PostGIS and RabbitMQ ...")
+    except KeyboardInterrupt:
+        say("stopped before everything was started")
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        say("stopping PostGIS and RabbitMQ ...")
         servers.stop()
         guard.release()
-    _mark(settings, plan.realm).unlink(missing_ok=True)
+    if realm is not None:
+        _mark(settings, realm).unlink(missing_ok=True)
     say("stopped; nothing is left running")
+
+
+def _check_console_port(settings: Settings) -> None:
+    """Raises BadSettings where the console cannot listen. The console of a killed `up`, which is adopted, may."""
+    web = settings.web
+    if recall(settings.data_dir / "run" / "web.json") is not None:
+        return
+    try:
+        family, _, _, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as exc:
+        raise BadSettings(
+            f"the console cannot listen on {web.host} port {web.port} ({exc.strerror}); "
+            "write another port in [web] or MIZUGIWA_WEB_PORT"
+        ) from exc
 
 
 class _Events:

@@ -98,3 +98,15 @@ def stop(process: psutil.Process, *, within_s: float, sig: signal.Signals = sign
         process.kill()
     _wait_for_end(process, within_s=10.0)
     return False
+
+
+def end_family(process: psutil.Process) -> None:
+    """Kill a process and everything that it started, which has nothing to lose yet."""
+    family = [process]
+    with suppress(psutil.NoSuchProcess):
+        family += process.children(recursive=True)
+    for each in family:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    for each in family:
+        _wait_for_end(each, within_s=10.0)

@@ -19,7 +19,7 @@ import psutil
 
 from command.services.account import Account
 from command.services.errors import ServiceMissing
-from command.services.process import recall, remember, start_detached, stop
+from command.services.process import end_family, recall, remember, start_detached, stop
 
 USER: Final = "mizugiwa"
 _SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -166,6 +166,7 @@ class RabbitMQ:
                 starter = start_detached(
                     [str(server)], account=self.account, env=env, cwd=self.home, output=self.home / "server.log"
                 )
+                remember(self.home / "starter.json", starter.pid)
             if time.monotonic() > deadline:
                 raise ServiceMissing(f"RabbitMQ did not start; read the end of {self.home / 'server.log'}")
             time.sleep(0.1)
@@ -178,6 +179,10 @@ class RabbitMQ:
         node = self.process()
         if node is not None:
             stop(node, within_s=40.0)
+        starter = recall(self.home / "starter.json")
+        if starter is not None:
+            # Told to stop while the broker starts: the script has no node yet, or would start it behind our back.
+            end_family(starter)
         mapper = recall(self.home / "epmd.json")
         if mapper is not None:
             stop(mapper, within_s=5.0)

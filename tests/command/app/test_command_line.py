@@ -1,0 +1,66 @@
+"""What a person can mend is told in one line and exit code 2, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(server_dir: Callable[[str], Path]) -> Path:
+    """A working folder that the servers' account could reach, so that no verb stops for that reason."""
+    return server_dir("words")
+
+
+def run(folder: Path, *words: str, settings: str = "", port: int = 8050) -> subprocess.CompletedProcess[str]:
+    """One verb as a person types it, in a data directory of its own."""
+    (folder / "mizugiwa.toml").write_text(settings, "utf-8")
+    ours = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "AMQP_URL", "MIZUGIWA_CONFIG")}
+    return subprocess.run(
+        [sys.executable, "-m", "command.cli", *words],
+        cwd=folder,
+        env={**ours, "MIZUGIWA_DATA_DIR": str(folder / "data"), "MIZUGIWA_WEB_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "said"),
+    [
+        (("up",), "[rules.ais_gap]\nseverity = 'odd'\n", "rule ais_gap: severity"),
+        (("up",), "[rules.nosuch]\nx = 1\n", "rule 'nosuch' is not known; choose from ais_gap"),
+        (("up",), "[[sources]]\nname = 'a'\nkind = 'radar'\n", "choose from ais, csv, mavlink, replay"),
+        (("responder", "--team", "../x"), "", "write small letters, digits and hyphens"),
+        (("responder", "--team", "duty", "--lang", "fr"), "", "choose from ja, en"),
+        (("responder", "--team", "duty"), "", "run `mizugiwa up`"),
+        (("web",), "", "run `mizugiwa up`"),
+        (("gateway", "--realm", "Foo"), "", "write live, drill-NAME or replay-NAME"),
+        (("replay", "absent.nm4"), "", "absent.nm4"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], settings: str, said: str) -> None:
+    done = run(folder, *words, settings=settings)
+
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert not (folder / "data" / "pg").exists()
+
+
+def test_a_console_port_that_another_program_has_stops_the_start(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = run(folder, "up", port=other.getsockname()[1])
+
+    assert "write another port in [web] or MIZUGIWA_WEB_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert not (folder / "data" / "pg").exists()
