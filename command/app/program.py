@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Engine
 
 from command.app.logs import configure_logging
+from command.app.mendable import MENDABLE
 from command.bus import Binding, Team
 from command.domain.clock import Clock, SystemClock
 from command.domain.realm import Realm
@@ -108,6 +109,9 @@ def process(verb: str, settings: Settings, realm: Realm) -> Iterator[tuple[Progr
         _log.info("started", pid=os.getpid())
         try:
             yield program, stop
+        except MENDABLE as exc:
+            _log.error("ended by what a person can mend", reason=str(exc))
+            raise
         except Exception:
             _log.exception("ended by a defect")
             raise

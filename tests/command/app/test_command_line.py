@@ -64,3 +64,14 @@ def test_a_console_port_that_another_program_has_stops_the_start(folder: Path) -
     assert "Traceback" not in done.stderr
     assert done.returncode == 2
     assert not (folder / "data" / "pg").exists()
+
+
+def test_a_mistake_that_is_found_late_leaves_no_traceback_in_the_log(folder: Path) -> None:
+    addresses = 'database_url = "postgresql://u@127.0.0.1:1/d"\namqp_url = "amqp://127.0.0.1:1"\n'
+
+    done = run(folder, "gateway", "--realm", "replay-x", settings=addresses)
+
+    assert "ended by what a person can mend" in done.stderr
+    assert done.stderr.endswith("a replay brings its own gateway; run `mizugiwa replay FILE`\n")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
