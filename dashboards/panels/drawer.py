@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from command.operations.people import Permission, StoreUnavailable, current_lang
 from command.operations.triage import UnknownAlert, dms
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
-from dashboards.words import degrees, jst, jst_clock, knots, number
+from dashboards.words import age, degrees, jst, jst_clock, knots, number
 
 _MEASURES = (
     ("altitude", "altitude_amsl_m", "m"),
@@ -32,6 +32,10 @@ _MEASURES = (
     ("battery", "battery_percent", "%"),
     ("link", "link_percent", "%"),
 )
+
+
+LEAST_CHART_US: Final = 10 * 60 * US_PER_S
+"""A chart of a track that was seen for the first time just now is not stretched over its width."""
 
 
 class DrawerConfig(PanelConfig):
@@ -135,14 +139,18 @@ class Drawer:
                 language,
                 console.picture.label(track, language),
                 kind=text(language, f"kind.{track.kind.name.lower()}"),
-                position=position,
+                position=position if first else None,
                 close=first,
             ),
             html.Div(
                 className=f"freshness status-{status}",
                 children=[
                     html.Strong(text(language, f"status.{status}")),
-                    html.Span(className="age", **marks(data_age_of=str(track.observed_at_us // 1_000))),
+                    html.Span(
+                        age(language, (console.clock.now_us() - track.observed_at_us) / US_PER_S),
+                        className="age",
+                        **marks(data_age_of=str(track.observed_at_us // 1_000)),
+                    ),
                     html.Span(track.source, title=text(language, "drawer.source"), className="source"),
                 ],
             ),
@@ -183,6 +191,7 @@ class Drawer:
         if np.count_nonzero(known) < 2:
             return html.P(text(language, "drawer.history_none"), className="empty")
         speeds, times = speeds[known], states["observed_at_us"][known]
+        from_us = min(int(times[0]), to_us - LEAST_CHART_US)
         low, high = float(speeds.min()), float(speeds.max())
         alt = text(language, "drawer.history_alt", low=f"{low:.1f}", high=f"{high:.1f}", count=len(speeds))
         return html.Img(src=speed_chart(times, speeds, from_us=from_us, to_us=to_us), alt=alt, className="history")

@@ -166,7 +166,7 @@ def _sources(health: ConsoleHealth, language: str, *, now_us: int) -> Component:
         )
     heads = (
         "name",
-        "sources",
+        "kind",
         "state",
         "in",
         "decoded",
@@ -197,7 +197,7 @@ def _processes(health: ConsoleHealth, language: str) -> Component:
             str(p.heartbeat.pid),
             _level(p.level, language),
             age(language, p.age_s),
-            ", ".join(f"{k} {v}" for k, v in sorted(p.heartbeat.detail.items())),
+            _said(p.heartbeat.detail),
         )
         for p in health.processes
     ]
@@ -238,6 +238,17 @@ def _reasons(counts: Mapping[str, int]) -> str:
         return "0"
     worst = sorted(counts.items(), key=lambda item: -item[1])[:4]
     return f"{total:,} ({', '.join(f'{reason} {n:,}' for reason, n in worst)})"
+
+
+def _said(detail: Mapping[str, Any], of: str = "") -> str:
+    """What a process says of itself in single values; its queues have a table of their own."""
+    words = []
+    for name, value in sorted(detail.items()):
+        if isinstance(value, Mapping) and not of:
+            words.append(_said(value, f"{name} "))
+        elif isinstance(value, (str, int, float)) and value != "":
+            words.append(f"{of}{name} {value}")
+    return ", ".join(filter(None, words))
 
 
 def _seconds(language: str, value: float | None, *, signed: bool = False) -> str:

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from pydantic import Field
 
 from command.domain.alert import Alert, Severity
+from command.domain.clock import US_PER_S
 from command.i18n import text
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
@@ -17,7 +18,7 @@ from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.plain_input import plain_input
-from dashboards.words import jst_clock
+from dashboards.words import age, jst_clock
 
 SEVERITIES: Final = tuple(sorted(Severity, reverse=True))
 
@@ -170,7 +171,11 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
                     html.Span([_shape(alert.severity), told.severity], className="sev"),
                     html.Strong(told.title, className="rule"),
                     html.Time(jst_clock(alert.opened_at_us)),
-                    html.Span(className="age", **marks(data_age_of=str(alert.opened_at_us // 1_000))),
+                    html.Span(
+                        age(language, (console.clock.now_us() - alert.opened_at_us) / US_PER_S),
+                        className="age",
+                        **marks(data_age_of=str(alert.opened_at_us // 1_000)),
+                    ),
                 ],
             ),
             html.Div(told.subject, className="subject"),

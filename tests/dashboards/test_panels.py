@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 import dashboards.panels
 from dashboards.panel import Place
+from dashboards.panels.health import _said
 from dashboards.registry import PANELS, UnknownPanel, make_panels
 from dashboards.words import age, degrees, jst, knots, number
 
@@ -42,3 +43,8 @@ def test_times_and_measures_are_written_as_officers_write_them() -> None:
     assert (knots(5.144444), knots(None), knots(float("nan"))) == ("10.0", None, None)
     assert (degrees(359.7), degrees(47.2), degrees(None)) == ("000°", "047°", None)
     assert (number(87.4, "%"), number(12.44, "m", digits=1), number(None, "m")) == ("87%", "12.4 m", None)
+
+
+def test_a_process_says_single_values_of_itself_and_leaves_its_tables_to_the_tables() -> None:
+    detail = {"broker": {"connected": True, "trouble": None}, "queues": {"a": {"ready": 1}}, "sent": 3, "teams": ["x"]}
+    assert _said(detail) == "broker connected True, sent 3"

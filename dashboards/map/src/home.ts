@@ -29,7 +29,12 @@ export function around(points: Iterable<readonly [number, number]>): Bounds | nu
 
 /** The box around the watched areas; null where there are none. */
 export function aroundAreas(areas: GeoJSON.FeatureCollection): Bounds | null {
-  return around(areas.features.flatMap(({ geometry }) => ("coordinates" in geometry ? points(geometry.coordinates) : [])));
+  return around(areas.features.flatMap(({ geometry }) => corners(geometry)));
+}
+
+/** Every point of a geometry. */
+export function corners(geometry: GeoJSON.Geometry): [number, number][] {
+  return "coordinates" in geometry ? points(geometry.coordinates) : geometry.geometries.flatMap(corners);
 }
 
 type Nested = readonly number[] | readonly Nested[];

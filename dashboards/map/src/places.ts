@@ -1,6 +1,7 @@
 // What stands still and comes from the console by REST: watched areas and facilities; and the labels of tracks,
 // which MapLibre places so that no two texts of the map overlap.
 import type { GeoJSONSource, LngLatBounds, Map as MapLibre } from "maplibre-gl";
+import { corners } from "./home.js";
 import { MATTERS, importance } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
@@ -25,6 +26,9 @@ const MOST_LABELS = 400;
 const MOST_PLACES = 2_000;
 /** From this zoom every track may be named; below it those that matter (layers.ts). */
 const LABEL_EVERY_TRACK_ZOOM = 8;
+/** From this zoom also those that are known by a number only: names tell more of a crowded sea than numbers. */
+const LABEL_NUMBERS_ZOOM = 9.5;
+const NUMBER = /^MMSI \d+$/;
 /** An open alert or distress: named whatever else is there. */
 const LABEL_ALWAYS = 40;
 const SELECTED_RANK = 1_000;
@@ -32,6 +36,7 @@ const SELECTED_RANK = 1_000;
 export function addPlaces(map: MapLibre, language: Language): void {
   for (const kind of ["customs", "port", "airport"] as const) map.addImage(`facility-${kind}`, facilityIcon(kind), { pixelRatio: 2 });
   map.addSource("areas", { type: "geojson", data: EMPTY });
+  map.addSource("area-names", { type: "geojson", data: EMPTY });
   map.addSource("facilities", { type: "geojson", data: EMPTY });
   map.addSource("track-labels", { type: "geojson", data: EMPTY });
   const isFence: ["==", ["get", string], string] = ["==", ["get", "kind"], "geofence"];
@@ -58,16 +63,15 @@ export function addPlaces(map: MapLibre, language: Language): void {
   map.addLayer({
     id: "area-name",
     type: "symbol",
-    source: "areas",
+    source: "area-names",
     minzoom: 6,
     layout: {
       "text-field": ["get", `name_${language}`],
       "text-font": FONT,
       "text-size": 12,
-      "symbol-placement": "line",
-      "symbol-spacing": 500,
-      "text-offset": [0, 0.9],
-      "text-max-angle": 30,
+      "text-anchor": ["get", "anchor"],
+      "text-offset": ["match", ["get", "anchor"], "bottom", ["literal", [0, -0.4]], ["literal", [0, 0.4]]],
+      "text-max-width": 20,
     },
     paint: {
       "text-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST],
@@ -140,6 +144,22 @@ export function addPlaces(map: MapLibre, language: Language): void {
 
 export function setPlaces(map: MapLibre, source: "areas" | "facilities", data: GeoJSON.FeatureCollection): void {
   map.getSource<GeoJSONSource>(source)?.setData(data);
+  if (source === "areas") map.getSource<GeoJSONSource>("area-names")?.setData(areaNames(data));
+}
+
+/** Each area's name above its northernmost corner and below its southernmost: upright, whichever way its edges run. */
+function areaNames(areas: GeoJSON.FeatureCollection): GeoJSON.FeatureCollection {
+  return {
+    type: "FeatureCollection",
+    features: areas.features.flatMap(({ geometry, properties }) => {
+      const byLatitude = corners(geometry).sort((a, b) => a[1] - b[1]);
+      return ([[byLatitude.at(-1), "bottom"], [byLatitude[0], "top"]] as const).flatMap(([corner, anchor]) =>
+        corner === undefined
+          ? []
+          : [{ type: "Feature" as const, properties: { ...properties, anchor }, geometry: { type: "Point" as const, coordinates: corner } }],
+      );
+    }),
+  };
 }
 
 export function nameLanguage(map: MapLibre, layers: readonly string[], language: Language): void {
@@ -163,7 +183,8 @@ export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, se
     type: "FeatureCollection",
     features: ranked.map(({ track, name, rank }, i) => {
       const stale = track.status >= TrackStatus.STALE;
-      const label = i >= MOST_LABELS ? "" : stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
+      const silent = i >= MOST_LABELS || (rank < MATTERS && zoom < LABEL_NUMBERS_ZOOM && NUMBER.test(name.label));
+      const label = silent ? "" : stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
       const colour = rank >= LABEL_ALWAYS ? palette.WHITE : colourOf(track.kind, isOurs(track));
       return {
         type: "Feature",

@@ -143,3 +143,18 @@ def test_who_may_only_watch_cannot_acknowledge(web: Any) -> None:
         answer: httpx.Response = client.post(f"/api/alerts/{alert.alert_id}/acknowledge", json={"comment": ""})
     assert answer.status_code == 403
     assert "officer" in answer.json()["detail"]
+
+
+def test_a_program_file_whose_address_names_its_version_is_kept_and_what_speaks_of_the_sea_is_not(web: Any) -> None:
+    with web.signed_in() as client:
+        kept = client.get("/assets/console.js?m=1").headers["cache-control"]
+        assert "immutable" in kept
+        assert "immutable" not in client.get("/assets/console.js").headers.get("cache-control", "")
+        assert client.get("/assets/missing.js?m=1").headers.get("cache-control") != kept
+        assert client.get("/api/areas").headers["cache-control"] == "no-store"
+
+
+def test_the_page_does_not_run_the_maps_worker_as_a_script_of_its_own(web: Any) -> None:
+    with web.signed_in() as client:
+        assert "/assets/console.js" in client.get("/").text
+        assert ".mjs" not in client.get("/").text
