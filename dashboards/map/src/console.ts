@@ -90,6 +90,8 @@ export class MapConsole implements FeedListener {
   private readonly kept: KeptView;
   /** Nobody has moved the map: it may still go to what is watched when that becomes known. */
   private untouched: boolean;
+  /** Where nothing is watched, how many times yet the map goes nearer to the tracks by itself. */
+  private approaches = 3;
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
@@ -107,7 +109,7 @@ export class MapConsole implements FeedListener {
       container: canvasBox,
       style: mapStyle(`${location.origin}/tiles/japan.pmtiles`, currentLanguage()),
       ...(left === null
-        ? { bounds: this.home(), fitBoundsOptions: { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM } }
+        ? { bounds: (areas === null ? null : aroundAreas(areas)) ?? JAPAN, fitBoundsOptions: { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM } }
         : { center: [left.lon, left.lat] as [number, number], zoom: left.zoom }),
       minZoom: 2,
       maxZoom: 17,
@@ -172,9 +174,12 @@ export class MapConsole implements FeedListener {
   private home(): Bounds {
     const { tracks, aggregates } = this.picture;
     const { areas } = this.places;
+    const halfCell = 360 / 2 ** Math.floor(this.map.getZoom()) / 16;
     return (
       (areas === undefined ? null : aroundAreas(areas)) ??
-      around([...tracks.values(), ...aggregates].map((t) => [t.lon, t.lat])) ??
+      around([...tracks.values()].map((t) => [t.lon, t.lat] as const)) ??
+      // A count stands for a cell of an eighth of a tile: its tracks may be half a cell to each side.
+      around(aggregates.flatMap((a) => [-1, 1].map((side) => [a.lon + side * halfCell, a.lat + side * halfCell] as const))) ??
       JAPAN
     );
   }
@@ -253,9 +258,13 @@ export class MapConsole implements FeedListener {
   }
 
   frame(frame: Frame): void {
-    const nothingKnown = this.picture.count === 0;
     this.picture.apply(frame);
-    if (nothingKnown && this.picture.count > 0 && !this.places.areas?.features.length) this.homeKnown();
+    const whole = frame.kind === "aggregate" || frame.kind === "snapshot";
+    if (whole && this.approaches > 0 && this.picture.count > 0 && !this.places.areas?.features.length) {
+      // Counts tell roughly where the tracks are: go nearer until they are seen by themselves.
+      this.approaches = frame.kind === "aggregate" ? this.approaches - 1 : 0;
+      this.homeKnown();
+    }
     this.redraw();
   }
 

@@ -73,6 +73,39 @@ def test_the_same_vessel_is_seen_at_two_places_at_two_times(
     assert abs(first["lon"] - drone.start.lon) < 0.05
 
 
+def test_the_map_opens_upon_the_watched_areas_and_the_next_time_where_the_officer_left_it(
+    page: Page, synthetic: ModuleType, movers: list[Any], serve: Callable[..., Any]
+) -> None:
+    # given areas from Tsushima to Uraga, when the map opens for the first time
+    url = serve(synthetic.synthetic_console(movers)).url
+    open_map(page, url)
+    # then it counts what is between them and not what is far off
+    shown = page.evaluate("mizugiwaMap.status().tracks")
+    assert 0 < shown < len(movers)
+    # when the officer looks elsewhere and loads the page anew
+    look(page, TSUSHIMA)
+    page.wait_for_function("localStorage.getItem('mizugiwa.view.') !== null", timeout=VIEW_WAIT_MS)
+    page.reload()
+    # then the map is there again
+    page.wait_for_function("mizugiwaMap.features().length > 0", timeout=VIEW_WAIT_MS)
+    # and one press brings all that is watched back, for the next time too
+    page.locator(".mz-home").click()
+    page.wait_for_function("n => mizugiwaMap.status().tracks === n", arg=shown, timeout=VIEW_WAIT_MS)
+    assert page.evaluate("localStorage.getItem('mizugiwa.view.')") is None
+
+
+def test_without_areas_the_map_opens_upon_the_tracks(
+    page: Page, synthetic: ModuleType, movers: list[Any], serve: Callable[..., Any]
+) -> None:
+    # given a few slow tracks near Tsushima and no watched area
+    near = [m for m in movers if m.label in ("哨戒1号艇", "うみほたる", "比田勝管制局")]
+    page.route("**/api/areas", lambda route: route.fulfill(json={"type": "FeatureCollection", "features": []}))
+    # when the map opens
+    page.goto(serve(synthetic.synthetic_console(near)).url)
+    # then it goes so near that each is drawn by itself
+    page.wait_for_function("n => mizugiwaMap.features().length === n", arg=len(near), timeout=VIEW_WAIT_MS)
+
+
 def test_a_low_zoom_shows_counts_that_add_up(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
     watch.evaluate("mizugiwaMap.focus({lon: 134, lat: 34, zoom: 4})")
     watch.wait_for_function("n => mizugiwaMap.status().tracks === n", arg=len(movers), timeout=VIEW_WAIT_MS)
