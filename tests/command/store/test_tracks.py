@@ -226,7 +226,7 @@ def test_what_was_true_at_a_time_and_what_the_officer_saw_then_are_two_pictures(
     def lons(at: int, **seen: int) -> list[float]:
         with realm_session(engine, realm) as session:
             found = tracks_as_of(session, NOW_US + at, TSUSHIMA, **seen)
-        assert all(t.label == f"第{t.track_id.int}あさかぜ丸" for t in found)
+        assert all(t.attributes["name"] == f"第{t.track_id.int}あさかぜ丸" for t in found)
         return [t.position.lon for t in found if t.position is not None]
 
     assert lons(20) == [129.2]

@@ -231,7 +231,7 @@ def test_a_static_report_names_the_track_and_keeps_a_distress_until_the_next_pos
 
     update(tracker, batch({"at_s": 1, "kind": ObservationKind.STATIC}, facts={0: {"name": "KAIYO MARU"}}))
 
-    assert only(tracker).label == "KAIYO MARU"
+    assert only(tracker).attributes["name"] == "KAIYO MARU"
     assert only(tracker).flags & ObservationFlag.DISTRESS
     update(tracker, batch({"at_s": 2, "position": IZUHARA}))
     assert not only(tracker).flags & ObservationFlag.DISTRESS
@@ -317,7 +317,7 @@ def test_a_filter_state_of_another_version_is_replaced_by_what_the_track_says() 
 
     second.restore([(only(first), b"another version's bytes")])
 
-    assert (only(second).position, only(second).label) == (IZUHARA, "KAIYO MARU")
+    assert (only(second).position, only(second).attributes["name"]) == (IZUHARA, "KAIYO MARU")
     output = update(second, batch({"at_s": 10, "position": along(80)}))
     assert not output.counts
     assert list(second.tracks) == list(first.tracks)
