@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 from command.domain.clock import US_PER_S
 from command.i18n import text
 from command.operations.console import Console
-from command.operations.console_health import OFFSET_WATCH_S, ConsoleHealth, Level
+from command.operations.console_health import LAG_WATCH_S, OFFSET_WATCH_S, ConsoleHealth, Level
 from command.operations.people import Permission, current_language, current_person
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
@@ -80,7 +80,7 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
             text(language, "health.running_of", n=health.receiving, all=len(sources)),
         ),
         _item(language, "health.rejected", Level.GOOD, f"{rejected:,}"),
-        _item(language, "health.lag", Level.GOOD, _seconds(language, health.worst_lag_s)),
+        _item(language, "health.lag", _within(health.worst_lag_s, LAG_WATCH_S), _seconds(language, health.worst_lag_s)),
         _item(
             language,
             "health.queues",
@@ -109,7 +109,7 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
         _item(
             language,
             "health.clock",
-            Level.WATCH if offset is not None and abs(offset) > OFFSET_WATCH_S else Level.GOOD,
+            _within(offset, OFFSET_WATCH_S),
             _seconds(language, offset, signed=True),
         ),
     ]
@@ -221,6 +221,13 @@ def _item(language: str, key: str, level: Level, value: str) -> Component:
         ],
         className=f"item level-{level.word}",
     )
+
+
+def _within(value: float | None, limit: float) -> Level:
+    """What nobody measured is not good: it is unknown."""
+    if value is None:
+        return Level.UNKNOWN
+    return Level.WATCH if abs(value) > limit else Level.GOOD
 
 
 def _level(level: Level, language: str) -> Component:

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 import dashboards.panels
+from command.operations.console_health import Level
 from dashboards.panel import Place
-from dashboards.panels.health import _said
+from dashboards.panels.health import _said, _within
 from dashboards.registry import PANELS, UnknownPanel, make_panels
 from dashboards.words import age, degrees, jst, knots, number
 
@@ -48,3 +49,11 @@ def test_times_and_measures_are_written_as_officers_write_them() -> None:
 def test_a_process_says_single_values_of_itself_and_leaves_its_tables_to_the_tables() -> None:
     detail = {"broker": {"connected": True, "trouble": None}, "queues": {"a": {"ready": 1}}, "sent": 3, "teams": ["x"]}
     assert _said(detail) == "broker connected True, sent 3"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(None, Level.UNKNOWN), (0.4, Level.GOOD), (-11.0, Level.WATCH), (11.0, Level.WATCH)],
+)
+def test_a_lag_that_nobody_measured_is_unknown_and_not_good(seconds: float | None, level: Level) -> None:
+    assert _within(seconds, 10.0) is level

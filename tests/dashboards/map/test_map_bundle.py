@@ -276,8 +276,8 @@ def test_every_word_on_the_map_has_a_text_in_both_languages_and_changes_without_
     english = {k: v for k, v in synthetic.texts("en").items() if k.startswith("map.")}
     page.evaluate("texts => mizugiwaMap.setTexts(texts, 'en')", english)
     # then every word is there in both
-    assert "受信中" in japanese
-    assert "Receiving" in page.inner_text(".mz-status")
+    assert "接続済み" in japanese
+    assert "Connected" in page.inner_text(".mz-status")
     assert "map." not in japanese + page.inner_text("#map")
 
 
