@@ -31,6 +31,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
             "speed": getattr(console.clock, "speed", 1.0),
             "newest_observation": None if newest_us is None else from_us(newest_us).isoformat(),
             "tracks": len(console.picture),
+            "tracks_box": console.picture.extent(now_us=now_us),
         }
 
     @router.get("/pulse")

@@ -232,6 +232,15 @@ class Picture:
             mask[handles[order[:limit]]] = True
         return mask
 
+    def extent(self, *, now_us: int) -> tuple[float, float, float, float] | None:
+        """(west, south, east, north) in degrees around all that is shown; None where nothing is."""
+        with self.lock:
+            rows = self._records[: self._count][self.in_view(WORLD, now_us=now_us)]
+        if not len(rows):
+            return None
+        lon, lat = rows["lon_e7"] / 1e7, rows["lat_e7"] / 1e7
+        return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
     def aggregate(self, box: Box, *, zoom: float, now_us: int) -> npt.NDArray[np.void]:
         """AGGREGATE_DTYPE of the box, in square cells of 1/8 of a 512-pixel tile."""
         handles = np.flatnonzero(self.in_view(box, now_us=now_us))

@@ -33,51 +33,56 @@ class Banner:
             className="banner",
             children=[
                 html.Div(
-                    className="realm",
+                    className="banner-row",
                     children=[
-                        html.Strong(view.t(f"console.realm_{kind}")),
                         html.Div(
-                            [
-                                html.Span(realm.name, className="realm-name"),
-                                html.Small(view.t(f"console.realm_{kind}_note")),
-                            ]
+                            className="realm",
+                            children=[
+                                html.Strong(view.t(f"console.realm_{kind}")),
+                                html.Div(
+                                    [
+                                        html.Span(realm.name, className="realm-name", title=realm.name),
+                                        html.Small(view.t(f"console.realm_{kind}_note")),
+                                    ]
+                                ),
+                            ],
                         ),
-                    ],
-                ),
-                html.Div(
-                    className="clock",
-                    role="timer",
-                    **marks(aria_label=view.t("console.clock")),
-                    children=[html.Span(id="clock-jst", className="clock-jst"), html.Span(id="clock-utc")],
-                ),
-                _fact(view.t("console.data_age"), "data-age"),
-                _fact(view.t("console.tracks"), "track-count"),
-                _fact(view.t("console.link"), "link-state"),
-                html.Div(className="grow"),
-                html.Div(
-                    className="switch",
-                    role="group",
-                    **marks(aria_label=view.t("console.language")),
-                    children=[
-                        html.Button(
-                            text(code, "console.language_name"),
-                            lang=code,
-                            type="button",
-                            **marks(data_language=code, aria_pressed=str(code == view.language).lower()),
-                        )
-                        for code in LANGUAGES
-                    ],
-                ),
-                html.Button("?", id="help-open", type="button", title=view.t("console.help")),
-                html.Details(
-                    className="who",
-                    children=[
-                        html.Summary(view.person.user.display_name, title=view.t("console.signed_in_as")),
                         html.Div(
-                            [
-                                html.A(view.t("console.change_password"), href="/password"),
-                                html.Button(view.t("console.sign_out"), id="sign-out", type="button"),
-                            ]
+                            className="clock",
+                            role="timer",
+                            **marks(aria_label=view.t("console.clock")),
+                            children=[html.Span(id="clock-jst", className="clock-jst"), html.Span(id="clock-utc")],
+                        ),
+                        _fact(view.t("console.data_age"), "data-age"),
+                        _fact(view.t("console.tracks"), "track-count"),
+                        _fact(view.t("console.link"), "link-state"),
+                        html.Div(className="grow"),
+                        html.Div(
+                            className="switch",
+                            role="group",
+                            **marks(aria_label=view.t("console.language")),
+                            children=[
+                                html.Button(
+                                    text(code, "console.language_name"),
+                                    lang=code,
+                                    type="button",
+                                    **marks(data_language=code, aria_pressed=str(code == view.language).lower()),
+                                )
+                                for code in LANGUAGES
+                            ],
+                        ),
+                        html.Button("?", id="help-open", type="button", title=view.t("console.help")),
+                        html.Details(
+                            className="who",
+                            children=[
+                                html.Summary(view.person.user.display_name, title=view.t("console.signed_in_as")),
+                                html.Div(
+                                    [
+                                        html.A(view.t("console.change_password"), href="/password"),
+                                        html.Button(view.t("console.sign_out"), id="sign-out", type="button"),
+                                    ]
+                                ),
+                            ],
                         ),
                     ],
                 ),

@@ -6,7 +6,7 @@ import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
 import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
-import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, around, aroundAreas } from "./home.js";
+import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas } from "./home.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Picture } from "./picture.js";
 import {
@@ -30,6 +30,7 @@ import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoi
 const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
 /** Marks a move of the camera that an officer asked for by other means than the map itself. */
 const BY_HAND = { byHand: true } as const;
+const EXTENT_EVERY_MS = 5_000;
 const VIEW_DEBOUNCE_MS = 150;
 const STATUS_EVERY_MS = 1_000;
 /** At most this often the layers are built again, however many frames come. */
@@ -90,8 +91,9 @@ export class MapConsole implements FeedListener {
   private readonly kept: KeptView;
   /** Nobody has moved the map: it may still go to what is watched when that becomes known. */
   private untouched: boolean;
-  /** Where nothing is watched, how many times yet the map goes nearer to the tracks by itself. */
-  private approaches = 3;
+  /** Around all tracks of the realm, asked for where nothing is watched. */
+  private extent: Bounds | null = null;
+  private extentAskedMs = -Infinity;
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
@@ -172,15 +174,23 @@ export class MapConsole implements FeedListener {
   }
 
   private home(): Bounds {
-    const { tracks, aggregates } = this.picture;
     const { areas } = this.places;
-    const halfCell = 360 / 2 ** Math.floor(this.map.getZoom()) / 16;
-    return (
-      (areas === undefined ? null : aroundAreas(areas)) ??
-      around([...tracks.values()].map((t) => [t.lon, t.lat] as const)) ??
-      // A count stands for a cell of an eighth of a tile: its tracks may be half a cell to each side.
-      around(aggregates.flatMap((a) => [-1, 1].map((side) => [a.lon + side * halfCell, a.lat + side * halfCell] as const))) ??
-      JAPAN
+    return (areas === undefined ? null : aroundAreas(areas)) ?? this.extent ?? JAPAN;
+  }
+
+  /** Where nothing is watched the tracks are, which may be far from this view: a recording of another sea. */
+  private askExtent(): void {
+    const watched = this.places.areas?.features.length !== 0;
+    if (watched || this.extent !== null || !this.untouched || performance.now() - this.extentAskedMs < EXTENT_EVERY_MS) return;
+    this.extentAskedMs = performance.now();
+    getJson<{ readonly tracks_box: readonly [number, number, number, number] | null }>("/api/realm").then(
+      ({ tracks_box: box }) => {
+        if (box === null) return;
+        this.extent = [[box[0], box[1]], [box[2], box[3]]];
+        this.homeKnown();
+      },
+      // The connection says by itself that the server is away; this is asked again.
+      () => undefined,
     );
   }
 
@@ -259,12 +269,6 @@ export class MapConsole implements FeedListener {
 
   frame(frame: Frame): void {
     this.picture.apply(frame);
-    const whole = frame.kind === "aggregate" || frame.kind === "snapshot";
-    if (whole && this.approaches > 0 && this.picture.count > 0 && !this.places.areas?.features.length) {
-      // Counts tell roughly where the tracks are: go nearer until they are seen by themselves.
-      this.approaches = frame.kind === "aggregate" ? this.approaches - 1 : 0;
-      this.homeKnown();
-    }
     this.redraw();
   }
 
@@ -439,6 +443,7 @@ export class MapConsole implements FeedListener {
   }
 
   private tellPage(): void {
+    this.askExtent();
     setProps("map-status", { data: this.mapStatus() });
   }
 

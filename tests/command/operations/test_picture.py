@@ -237,3 +237,10 @@ def test_our_own_assets_are_named_in_the_screens_language_and_marked_ours_when_t
     assert int(picture.records_of([track(1)])["flags"][0]) & RecordFlag.ASSET
     assert after.kind is FrameKind.DELTA
     assert picture.find("監視艇", limit=5) == picture.find("patrol", limit=5) == [track(1)]
+
+
+def test_the_extent_is_around_what_is_shown_and_nothing_where_nothing_is() -> None:
+    picture = Picture()
+    assert picture.extent(now_us=NOW_US) is None
+    picture.update([track(1, 11.5, 57.5), track(2, 12.0, 58.0), track(3, None)], seq=1)
+    assert picture.extent(now_us=NOW_US) == (11.5, 57.5, 12.0, 58.0)

@@ -93,7 +93,7 @@ def serve(bundle: Path) -> Iterator[Callable[..., Served]]:
         served.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium with software graphics."""
     with sync_playwright() as playwright:
@@ -126,7 +126,7 @@ def page(browser: Browser) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def watch(browser: Browser, synthetic: ModuleType, serve: Callable[..., Served]) -> Iterator[Page]:
     """One page that watches the whole synthetic fleet, for the tests that only look: software graphics start slowly."""
     with local_page(browser) as page:

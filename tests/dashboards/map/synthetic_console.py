@@ -247,6 +247,11 @@ def synthetic_console(
             ]
         )
 
+    @app.get("/api/realm")
+    def realm() -> dict[str, Any]:
+        lon, lat = [m.start.lon for m in movers], [m.start.lat for m in movers]
+        return {"tracks_box": [min(lon), min(lat), max(lon), max(lat)] if movers else None}
+
     @app.get("/api/facilities")
     def facilities() -> dict[str, Any]:
         rows = [
