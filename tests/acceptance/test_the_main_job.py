@@ -25,6 +25,7 @@ FLAGS = [
     "--no-first-run",
 ]
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 TSUSHIMA = {"lon": 129.35, "lat": 34.3, "zoom": 8.5}
 
 

@@ -15,6 +15,7 @@ from command.store.engine import shared_session
 
 OWN = "a long phrase of the watch 7"
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 FLAGS = [
     "--headless",
     "--no-sandbox",
