@@ -28,9 +28,9 @@ class Link:
     """A connection with one channel. Everything of pika happens in its thread; other threads use `call`.
 
     on_channel(channel) is called in that thread when the channel is open; its owner sets the channel up and then calls
-    `ready`. on_lost() is called when it is gone. Both must not block or raise. The topology is declared before each
-    opening, so a broker that lost everything is made whole. `trouble` says in one line why there is no connection,
-    None while there is one.
+    `ready`. on_lost() is called when it is gone, and after each attempt that failed. Both must not block or raise. The
+    topology is declared before each opening, so a broker that lost everything is made whole. `trouble` says in one
+    line why there is no connection: whoever reads that there is none finds it said. None while there is one.
     """
 
     def __init__(
@@ -126,11 +126,11 @@ class Link:
             except Exception as exc:  # noqa: BLE001 - whatever pika raises, the link must come back; it is told
                 trouble, self.standing_by = explain(exc, self._parameters), False
                 _log.exception("link_failed", link=self._name)
-            if self._stopping.is_set():
-                break
-            if trouble != self.trouble:
+            if trouble != self.trouble and not self._stopping.is_set():
                 _log.warning("broker_away", link=self._name, trouble=trouble)
             self.trouble = trouble
+            self._open.clear()
+            self._on_lost()
             if monotonic() - self._opened_at_s > _STEADY_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
             self._stopping.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
@@ -157,9 +157,7 @@ class Link:
         finally:
             with self._lock:
                 self._connection = None
-            self._open.clear()
             self.blocked = None
-            self._on_lost()
             connection.ioloop.close()
 
     def _connection_opened(self, connection: Any) -> None:

@@ -70,16 +70,14 @@ class Line:
                 client, _ = self._server.accept()
             except TimeoutError:
                 continue
-            with self._lock:
-                whole = self._whole
-            if not whole:
-                client.close()
-                continue
-            self.accepted += 1
-            client.settimeout(None)
-            broker = socket.create_connection(self._target, timeout=5)
-            broker.settimeout(None)
-            with self._lock:
+            with self._lock:  # over the whole of it, so that a cut leaves no line that was just being laid
+                if not self._whole:
+                    client.close()
+                    continue
+                self.accepted += 1
+                client.settimeout(None)
+                broker = socket.create_connection(self._target, timeout=5)
+                broker.settimeout(None)
                 self._ends += [client, broker]
             self._start(self._pair, client, broker)
 
