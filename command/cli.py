@@ -198,6 +198,44 @@ def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], c
     typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
 
 
+audit = typer.Typer(help="The audit log: verify it, export it.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    config: Config = None,
+    heads: Annotated[
+        Path | None, typer.Option(help="A folder with a copy of the signed heads, kept where nobody here can write.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(help="Believe this public key, and not those beside the heads; may be repeated.")
+    ] = None,
+) -> None:
+    """Check every entry against the signed heads. Exit code 1 where one was changed, taken away, cut off or put in."""
+    from command.app.auditing import verify_audit
+
+    told = verify_audit(_settings(config), heads=heads, keys=key or [])
+    for found in told.found:
+        typer.echo(str(found))
+    typer.echo(
+        f"{'NOT as sealed' if told.found else 'as sealed'}: {told.entries} entries in {told.batches} batches, "
+        f"{len(told.found)} findings"
+    )
+    typer.echo(f"head: {told.head or 'none yet'}")
+    typer.echo(f"signed by: {', '.join(told.keys) or 'nobody yet'}")
+    raise typer.Exit(1 if told.found else 0)
+
+
+@audit.command("export")
+def audit_export(config: Config = None) -> None:
+    """Write every entry to standard output, one JSON object a line."""
+    from command.app.auditing import export_audit
+
+    for line in export_audit(_settings(config)):
+        typer.echo(line)
+
+
 @cli.command()
 def doctor(config: Config = None) -> None:
     """Say what is missing on this machine and the line that mends it. Changes nothing."""

@@ -108,6 +108,8 @@ class Settings(_Part):
     """Everything that can be set. `sources` and `rules` are checked by the source's and rule's own Config."""
 
     data_dir: Path
+    keys_dir: Path
+    audit_dir: Path
     database_url: str | None = None
     amqp_url: str | None = None
     amqp_management_url: str | None = None
@@ -196,13 +198,16 @@ def load_settings(path: Path | None = None) -> Settings:
     ):
         if os.environ.get(name):
             content[key] = os.environ[name]
+    for key, folder in (("keys_dir", "keys"), ("audit_dir", "audit")):
+        content.setdefault(key, f"{content['data_dir']}/{folder}")
     if os.environ.get("MIZUGIWA_WEB_PORT") and isinstance(content.setdefault("web", {}), dict):
         content["web"]["port"] = os.environ["MIZUGIWA_WEB_PORT"]
     try:
         settings = Settings.model_validate(content)
     except ValidationError as exc:
         raise BadSettings(f"{file}: {one_line(exc)}") from exc
-    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().resolve()})
+    folders = {name: getattr(settings, name).expanduser().resolve() for name in ("data_dir", "keys_dir", "audit_dir")}
+    return settings.model_copy(update=folders)
 
 
 def one_line(error: ValidationError) -> str:

@@ -30,13 +30,13 @@ def add_user(settings: Settings, login: str, *, name: str, roles: Sequence[str])
             f"role {', '.join(unknown) or 'missing'}; choose from {', '.join(role.value for role in Role)}"
         )
     with _accounts(settings) as accounts:
-        return accounts.create(login, name, frozenset(Role(role) for role in roles), by=_terminal_user())
+        return accounts.create(login, name, frozenset(Role(role) for role in roles), by=terminal_user())
 
 
 def reset_password(settings: Settings, login: str) -> str:
     """A new first password for a person who lost theirs. Raises UnknownUser."""
     with _accounts(settings) as accounts:
-        return accounts.reset_password(login, by=_terminal_user())
+        return accounts.reset_password(login, by=terminal_user())
 
 
 def everyone(settings: Settings) -> Sequence[User]:
@@ -45,6 +45,6 @@ def everyone(settings: Settings) -> Sequence[User]:
         return accounts.everyone()
 
 
-def _terminal_user() -> str:
+def terminal_user() -> str:
     """Who did it, for the audit log: the operating-system account at the terminal."""
     return f"terminal:{getpass.getuser()}"

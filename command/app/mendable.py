@@ -7,6 +7,7 @@ from typing import Final
 from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
 from command.operations.drill import BadPorts, UnknownScenario
+from command.operations.keys import BadKey
 from command.operations.replay import ReplayStopped
 from command.services import AlreadyRunning, ServiceMissing
 from command.settings import BadSettings
@@ -17,6 +18,7 @@ from sensors.recordings import BadRecording
 
 MENDABLE: Final = (
     AlreadyRunning,
+    BadKey,
     BadPorts,
     BadRecording,
     BadRuleConfig,

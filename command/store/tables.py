@@ -87,6 +87,14 @@ AUDIT: Final = Table(
     Column("detail", JSONB, nullable=False),
 )
 
+AUDIT_HEAD: Final = Table(
+    "audit_head",
+    SHARED_TABLES,
+    Column("batch", BigInteger, primary_key=True, autoincrement=False),
+    Column("upto_id", BigInteger, nullable=False),
+    Column("line", SafeText, nullable=False),
+)
+
 FACILITY: Final = Table(
     "facility",
     SHARED_TABLES,
