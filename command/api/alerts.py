@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from command.domain.alert import Alert
 from command.domain.clock import from_us
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
 from command.operations.triage import COMMENT_LIMIT
@@ -29,18 +30,19 @@ def alerts_router(console: Console) -> APIRouter:
     router = APIRouter(prefix="/api/alerts")
 
     @router.get("")
+    @needs(Permission.WATCH)
     async def open_alerts() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         language = current_language()
         alerts = console.open_alerts()
         return {"revision": console.alerts_revision, "alerts": [alert_json(console, a, language) for a in alerts]}
 
     @router.get("/{alert_id}")
+    @needs(Permission.WATCH)
     async def one_alert(alert_id: uuid.UUID) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         return alert_json(console, await asyncio.to_thread(console.alert, alert_id), current_language())
 
     @router.post("/{alert_id}/acknowledge")
+    @needs(Permission.ACKNOWLEDGE)
     async def acknowledge(alert_id: uuid.UUID, said: Acknowledgement) -> dict[str, Any]:
         language = current_language()
         alert = await asyncio.to_thread(

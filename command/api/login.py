@@ -16,6 +16,7 @@ from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, language_of, login_p
 from command.api.problems import problem
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
+from command.operations.access import Open, needs
 from command.operations.people import Accounts, PasswordRefused, SessionGate, SignInRefused, csrf_token, current_person
 
 _YEAR_S: Final = 365 * 24 * 3600
@@ -57,11 +58,13 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         return page
 
     @router.get("/login")
+    @needs(Open.EVERYBODY)
     async def show_sign_in(request: Request) -> Response:
         note = text(language_of(request.cookies), "login.ended") if "ended" in request.query_params else None
         return sign_in_form(request, note=note)
 
     @router.post("/login")
+    @needs(Open.EVERYBODY)
     async def sign_in(request: Request) -> Response:
         login, password = await fields(request, "login", "password")
         language = language_of(request.cookies)
@@ -76,6 +79,7 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         return response
 
     @router.get("/password")
+    @needs(Open.SIGNED_IN)
     async def show_password(request: Request) -> Response:
         return password_form(request)
 
@@ -92,25 +96,28 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         )
 
     @router.post("/password")
+    @needs(Open.SIGNED_IN)
     async def change_password(request: Request) -> Response:
         current, new, again = await fields(request, "current", "new", "again")
         try:
             await asyncio.to_thread(accounts.change_password, current_person(), current, new, again)
         except PasswordRefused as exc:
             return password_form(request, error=text(language_of(request.cookies), exc.key, **exc.params))
-        gate.forget(request.cookies[SESSION_COOKIE])
+        gate.forget(current_person().session_id)
         return RedirectResponse("/", status_code=303)
 
     @router.post("/logout")
+    @needs(Open.SIGNED_IN)
     async def leave(request: Request) -> Response:
         await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
-        gate.forget(request.cookies[SESSION_COOKIE])
+        gate.forget(current_person().session_id)
         response = RedirectResponse("/login", status_code=303)
         response.delete_cookie(SESSION_COOKIE, path="/")
         response.delete_cookie(CSRF_COOKIE, path="/")
         return response
 
     @router.post("/language")
+    @needs(Open.EVERYBODY)
     async def switch_language(request: Request) -> Response:
         (language,) = await fields(request, "language")
         if language not in LANGUAGES:
@@ -122,10 +129,12 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         return response
 
     @router.get("/login.css")
+    @needs(Open.EVERYBODY)
     async def login_style() -> Response:
         return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
     @router.get("/favicon.ico")
+    @needs(Open.EVERYBODY)
     async def icon() -> Response:
         return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from shapely.geometry import mapping
 
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_person
+from command.operations.people import Permission
 
 
 def places_router(console: Console) -> APIRouter:
@@ -16,8 +17,8 @@ def places_router(console: Console) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/areas")
+    @needs(Permission.WATCH)
     async def areas() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         features = [
             {
                 "type": "Feature",
@@ -36,8 +37,8 @@ def places_router(console: Console) -> APIRouter:
         return {"type": "FeatureCollection", "revision": console.areas_revision, "features": features}
 
     @router.get("/facilities")
+    @needs(Permission.WATCH)
     async def facilities() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         features = [
             {
                 "type": "Feature",

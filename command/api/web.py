@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command.api.alerts import alerts_router
+from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import Guard
 from command.api.live import live_router
 from command.api.login import login_router
@@ -23,14 +24,16 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
 from command.operations.people import Accounts, SessionGate
 
 _GZIP_FROM_BYTES: Final = 1_024
 _GZIP_LEVEL: Final = 5
 
-ConsoleMount = Callable[[FastAPI], Sequence[str]]
-"""Adds the pages to the application and returns the CSP hashes of their inline scripts."""
+
+ConsoleMount = Callable[[FastAPI], Mounted]
+"""Adds the pages to the application."""
 
 
 def make_web(
@@ -49,7 +52,15 @@ def make_web(
         finally:
             await asyncio.to_thread(console.stop)
 
-    web = FastAPI(title="Mizugiwa", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    of_the_pages: dict[str, Need] = {}
+    web = FastAPI(
+        title="Mizugiwa",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        dependencies=[Depends(permission_check(of_the_pages))],
+    )
     add_problem_handlers(web)
     for router in (
         login_router(accounts, gate=gate, realm=console.realm, secure=secure),
@@ -62,14 +73,19 @@ def make_web(
         texts_router(),
     ):
         web.include_router(router)
-    hashes = mount(web)
+    mounted = mount(web)
+    of_the_pages |= mounted.needs
+    refuse_unchecked(web, mounted.folders)
 
     @web.get("/{path:path}", include_in_schema=False)
+    @needs(Open.SIGNED_IN)
     async def nothing_there(path: str) -> JSONResponse:
         return problem(404, f"there is nothing at /{path}; the console is at /")
 
     web.add_middleware(_Gzip)
-    web.add_middleware(Guard, gate=gate, content_security_policy=content_security_policy(hashes), secure=secure)
+    web.add_middleware(
+        Guard, gate=gate, content_security_policy=content_security_policy(mounted.script_hashes), secure=secure
+    )
     return web
 
 

@@ -344,7 +344,14 @@ class SessionGate:
 
         Raises StoreUnavailable for a session that this process does not know yet.
         """
-        session_id, now_us = token_hash(token), self._clock.now_us()
+        return self._find(token_hash(token))
+
+    def again(self, person: Person) -> Person | None:
+        """The same person as they are now; None where their session is over. Errors as `find`."""
+        return self._find(person.session_id)
+
+    def _find(self, session_id: bytes) -> Person | None:
+        now_us = self._clock.now_us()
         with self._lock:
             known = self._remembered.get(session_id)
         if known is None or now_us - known.checked_at_us > _CACHE_S * US_PER_S:
@@ -358,14 +365,14 @@ class SessionGate:
                     raise
                 known.checked_at_us = now_us
         if known is None or not self._open(known.person, now_us=now_us):
-            self.forget(token)
+            self.forget(session_id)
             return None
         return known.person
 
-    def forget(self, token: str) -> None:
+    def forget(self, session_id: bytes) -> None:
         """Ask the store the next time."""
         with self._lock:
-            self._remembered.pop(token_hash(token), None)
+            self._remembered.pop(session_id, None)
 
     def touch(self, person: Person) -> None:
         """The person used keyboard or pointer: their session is not idle."""

@@ -12,8 +12,9 @@ from pydantic import Field
 from command.domain.alert import Alert, Severity
 from command.domain.clock import US_PER_S
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_language, current_person
+from command.operations.people import Permission, current_language
 from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
@@ -90,8 +91,8 @@ class Triage:
             Input("severity-filter", "data"),
             prevent_initial_call=True,  # the page comes with the list; the pulse tells of what is newer
         )
+        @needs(Permission.WATCH)
         async def show(_: int | None, chosen: list[str]) -> tuple[Any, ...]:
-            current_person().must(Permission.WATCH)
             return self._shown(console, chosen, current_language())
 
     def _shown(self, console: Console, chosen: list[str], language: str) -> tuple[Any, ...]:

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from psycopg import sql
 from sqlalchemy import Engine
+from starlette.routing import BaseRoute
+from websockets import Origin
+from websockets.sync.client import ClientConnection, connect
 
 from command.api.web import make_web
 from command.domain.alert import Alert, Finding, FindingKind, Severity
@@ -50,7 +55,7 @@ class Web:
     first_password: str
     database: str
     admin_url: str
-    application: object
+    application: FastAPI
     clock: SystemClock = field(default_factory=SystemClock)
 
     def client(self) -> httpx.Client:
@@ -73,6 +78,27 @@ class Web:
             assert client.post("/password", data=form).headers["location"] == "/"
             client.headers["X-CSRFToken"] = client.cookies["_csrf_token"]
             yield client
+
+    @contextmanager
+    def socket(self, client: httpx.Client, path: str) -> Iterator[ClientConnection]:
+        """A WebSocket in the browser of somebody who is signed in."""
+        cookie = f"mizugiwa_session={client.cookies['mizugiwa_session']}"
+        address = self.url.replace("http", "ws") + path
+        with connect(address, origin=Origin(self.url), additional_headers={"Cookie": cookie}) as socket:
+            yield socket
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route that the application has, the console's own and Dash's."""
+        found: list[BaseRoute] = []
+        pending: list[Any] = list(self.application.routes)
+        while pending:
+            route = pending.pop(0)
+            nested = getattr(route, "original_router", None)
+            if nested is not None:
+                pending += nested.routes
+            else:
+                found.append(route)
+        return found
 
     def put_tracks(self, tracks: list[Track]) -> None:
         with realm_session(self.engine, self.realm) as session:

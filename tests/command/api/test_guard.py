@@ -7,9 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -18,28 +17,14 @@ from command.domain.people import Role
 OPEN_TO_ALL = {"/login", "/login.css", "/favicon.ico", "/language"}
 
 
-def _routes(application: object) -> list[BaseRoute]:
-    assert isinstance(application, FastAPI)
-    found: list[BaseRoute] = []
-    pending: list[Any] = list(application.routes)
-    while pending:
-        route = pending.pop()
-        nested = getattr(route, "original_router", None)
-        if nested is not None:
-            pending += nested.routes
-        else:
-            found.append(route)
-    return found
-
-
 def _path(route: Route | Mount) -> str:
     path = re.sub(r"\{[^}]*:path\}", "some/file.js", route.path)
     return re.sub(r"\{[^}]*\}", "00000000-0000-0000-0000-000000000000", path) or "/"
 
 
 def test_every_route_refuses_who_is_not_signed_in(web: Any) -> None:
-    # given every route that the application has, the console's own and Dash's
-    routes = _routes(web.application)
+    # given every route
+    routes = web.routes()
     paths = {_path(r) for r in routes if isinstance(r, Route | APIRoute | Mount)}
     assert {"/", "/api/alerts", "/_dash-update-component", "/_dash-layout", "/_dash-dependencies"} <= paths
     with web.client() as client:
@@ -62,7 +47,7 @@ def test_every_route_refuses_who_is_not_signed_in(web: Any) -> None:
 
 
 def test_every_websocket_refuses_who_is_not_signed_in(web: Any) -> None:
-    sockets = [r.path for r in _routes(web.application) if isinstance(r, WebSocketRoute)]
+    sockets = [r.path for r in web.routes() if isinstance(r, WebSocketRoute)]
     assert "/ws/tracks" in sockets
     for path in sockets:
         with pytest.raises(InvalidStatus) as refused, connect(web.url.replace("http", "ws") + path, origin=web.url):
