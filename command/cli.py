@@ -160,7 +160,7 @@ def replay(
             typer.echo(f"{key}: {value}")
 
 
-users = typer.Typer(help="Accounts: add, list, reset a lost password.", no_args_is_help=True)
+users = typer.Typer(help="Accounts: add, list, roles, disable, sessions, reset a lost password.", no_args_is_help=True)
 cli.add_typer(users, name="users")
 
 
@@ -186,7 +186,8 @@ def users_list(config: Config = None) -> None:
     from command.app.accounts import everyone
 
     for user in everyone(_settings(config)):
-        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}")
+        state = "\tdisabled" if user.disabled else ""
+        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}{state}")
 
 
 @users.command("reset-password")
@@ -196,6 +197,66 @@ def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], c
 
     password = reset_password(_settings(config), login)
     typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
+
+
+@users.command("roles")
+def users_roles(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    role: Annotated[list[str], typer.Option(help="Every role the person has from now on; may be repeated.")],
+    config: Config = None,
+) -> None:
+    """Set a person's roles. They count within seconds, in open sessions too."""
+    from command.app.accounts import set_roles
+
+    set_roles(_settings(config), login, role)
+    typer.echo(f"{login}\t{', '.join(sorted(role))}")
+
+
+@users.command("disable")
+def users_disable(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Shut an account: its sessions end, and it cannot sign in."""
+    from command.app.accounts import set_disabled
+
+    set_disabled(_settings(config), login, True)
+    typer.echo(f"{login} is disabled")
+
+
+@users.command("enable")
+def users_enable(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Open a disabled account again."""
+    from command.app.accounts import set_disabled
+
+    set_disabled(_settings(config), login, False)
+    typer.echo(f"{login} is enabled")
+
+
+@users.command("sessions")
+def users_sessions(
+    login: Annotated[str | None, typer.Argument(help="Whose; everybody's unless given.")] = None, config: Config = None
+) -> None:
+    """Show open sessions: whose, since when, last seen, from where, with which browser, and the id to revoke it by."""
+    from command.app.accounts import sessions
+    from command.i18n.times import jst_minute
+
+    for each in sessions(_settings(config), login):
+        opened, seen = jst_minute(each.opened_at_us), jst_minute(each.last_seen_us)
+        words = (each.session_id.hex()[:12], each.user.login, opened, seen, each.address, each.browser)
+        typer.echo("\t".join("".join(c for c in word if c.isprintable()) for word in words))
+
+
+@users.command("revoke")
+def users_revoke(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    session: Annotated[
+        str | None, typer.Argument(help="The session's id as `users sessions` shows it; all if none.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """End a person's sessions, or one of them. The console notices within seconds."""
+    from command.app.accounts import revoke
+
+    revoke(_settings(config), login, session)
+    typer.echo(f"{login}: {'sessions' if session is None else 'session'} revoked")
 
 
 audit = typer.Typer(help="The audit log: verify it, export it.", no_args_is_help=True)

@@ -6,35 +6,35 @@ import asyncio
 import secrets
 from importlib import resources
 from typing import Final
-from urllib.parse import parse_qs
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from command.api.forms import fields
 from command.api.guard import CSRF_COOKIE, FORM_COOKIE, SESSION_COOKIE
 from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, language_of, login_page, password_page
 from command.api.problems import problem
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
 from command.operations.access import Open, needs
-from command.operations.people import Accounts, PasswordRefused, SessionGate, SignInRefused, csrf_token, current_person
+from command.operations.people import (
+    Accounts,
+    Origin,
+    PasswordRefused,
+    SessionGate,
+    SignInRefused,
+    csrf_token,
+    current_person,
+)
 
+PAGES: Final = ("/login", "/password", "/account", "/people")
+"""Where somebody who switches the language stays; elsewhere the console is loaded anew."""
 _YEAR_S: Final = 365 * 24 * 3600
 _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#13222f"/>'
     '<path d="M2 19a14 14 0 0 0 28 0z" fill="#1f5d8c"/><path d="M1 19h30" stroke="#6fc3ff" stroke-width="3"/>'
     '<circle cx="16" cy="16" r="14" fill="none" stroke="#6fc3ff" stroke-width="2.5"/></svg>'
 )
-
-
-async def fields(request: Request, *names: str) -> tuple[str, ...]:
-    """The named fields of a form. Raises HTTPException 422 where one is missing or too long."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-    values = tuple((form.get(name) or [""])[0] for name in names)
-    for name, value in zip(names, values, strict=True):
-        if not value or len(value) > FIELD_LIMIT:
-            raise HTTPException(422, f"the form's field {name!r} has {len(value)} characters; send 1 to {FIELD_LIMIT}")
-    return values
 
 
 def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure: bool) -> APIRouter:
@@ -69,7 +69,7 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         login, password = await fields(request, "login", "password")
         language = language_of(request.cookies)
         try:
-            opened = await asyncio.to_thread(accounts.sign_in, login, password)
+            opened = await asyncio.to_thread(accounts.sign_in, login, password, origin=origin_of(request))
         except SignInRefused as exc:
             return sign_in_form(request, login=login, error=text(language, exc.key, **exc.params))
         response = RedirectResponse("/password" if opened.user.must_change_password else "/", status_code=303)
@@ -112,8 +112,8 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
         gate.forget(current_person().session_id)
         response = RedirectResponse("/login", status_code=303)
-        response.delete_cookie(SESSION_COOKIE, path="/")
-        response.delete_cookie(CSRF_COOKIE, path="/")
+        response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+        response.delete_cookie(CSRF_COOKIE, path="/", secure=secure, samesite="strict")
         return response
 
     @router.post("/language")
@@ -123,7 +123,7 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         if language not in LANGUAGES:
             return problem(422, f"language {language!r}; choose from {', '.join(LANGUAGES)}")
         referer = request.headers.get("referer", "")
-        back = next((p for p in ("/login", "/password") if referer.partition("?")[0].endswith(p)), "/")
+        back = next((p for p in PAGES if referer.partition("?")[0].endswith(p)), "/")
         response = RedirectResponse(back, status_code=303)
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="strict", secure=secure, path="/")
         return response
@@ -139,3 +139,9 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 
     return router
+
+
+def origin_of(request: Request) -> Origin:
+    """Where a sign-in comes from."""
+    address = request.client.host if request.client is not None else ""
+    return Origin(address=address, browser=request.headers.get("user-agent", ""))

@@ -13,11 +13,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import Guard
 from command.api.live import live_router
 from command.api.login import login_router
+from command.api.people import people_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.state import state_router
@@ -64,6 +66,8 @@ def make_web(
     add_problem_handlers(web)
     for router in (
         login_router(accounts, gate=gate, realm=console.realm, secure=secure),
+        account_router(accounts, gate=gate, realm=console.realm),
+        people_router(accounts, gate=gate, realm=console.realm),
         alerts_router(console),
         tracks_router(console),
         places_router(console),

@@ -8,6 +8,7 @@ from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
 from command.operations.drill import BadPorts, UnknownScenario
 from command.operations.keys import BadKey
+from command.operations.people import BadAccount
 from command.operations.replay import ReplayStopped
 from command.services import AlreadyRunning, ServiceMissing
 from command.settings import BadSettings
@@ -18,6 +19,7 @@ from sensors.recordings import BadRecording
 
 MENDABLE: Final = (
     AlreadyRunning,
+    BadAccount,
     BadKey,
     BadPorts,
     BadRecording,

@@ -7,11 +7,12 @@ import threading
 import uvicorn
 
 from command.api.web import make_web
+from command.app.accounts import account_rules
 from command.app.program import Program
 from command.bus import QueueWatch
 from command.operations import dispatch
 from command.operations.console import Console
-from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.people import Accounts, SessionGate
 from dashboards.shell import mount_console
 from maps.basemap import TILES_FILE
 
@@ -19,7 +20,7 @@ from maps.basemap import TILES_FILE
 def run_web(program: Program, stop: threading.Event) -> None:
     """The verb `web`: the console, until SIGTERM or Ctrl-C, which the HTTP server takes itself."""
     web = program.settings.web
-    rules = AccountRules(session_lasts_s=int(web.session_hours * 3600))
+    rules = account_rules(program.settings)
     with QueueWatch(
         program.endpoints.amqp_url, program.realm.vhost, dispatch.watched_queues(program.teams), name="mizugiwa web"
     ) as watch:

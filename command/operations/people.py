@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import Role, User
+from command.i18n import text
 from command.store.audit import append_audit
 from command.store.engine import StoreUnavailable, shared_session
 from command.store.people import (
+    LoginTaken,
     UnknownUser,
+    WebSession,
     clear_login_failures,
     close_session,
     close_user_sessions,
@@ -30,11 +35,15 @@ from command.store.people import (
     count_users,
     create_user,
     find_session,
+    find_user,
     find_user_by_login,
+    list_sessions,
     list_users,
+    lock_admins,
     open_session,
     password_hash_of,
     record_login_failure,
+    save_rights,
     set_password,
     touch_session,
 )
@@ -44,20 +53,31 @@ __all__ = [
     "CURRENT_PERSON",
     "AccountRules",
     "Accounts",
+    "BadAccount",
     "Forbidden",
+    "LastAdmin",
+    "LoginTaken",
     "OpenedSession",
+    "Origin",
     "PasswordRefused",
     "Permission",
     "Person",
     "SessionGate",
     "SignInRefused",
     "StoreUnavailable",
+    "UnknownSession",
+    "UnknownUser",
+    "WebSession",
     "csrf_token",
     "current_language",
     "current_person",
 ]
 
 FIRST_LOGIN: Final = "admin"
+LOGIN_LIMIT: Final = 64
+NAME_LIMIT: Final = 100
+_LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
+_BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
 _CACHE_S: Final = 5.0
 _CACHE_LIMIT: Final = 1_000
@@ -74,11 +94,13 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    MANAGE_PEOPLE = "manage people"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }
 
 
@@ -98,6 +120,30 @@ class PasswordRefused(SignInRefused):
     """A password that cannot be taken, and why."""
 
 
+class BadAccount(ValueError):
+    """An account that cannot be made like this; `key` names a text of people.*, with its params."""
+
+    def __init__(self, key: str, **params: Any) -> None:
+        super().__init__(text("en", key, **params))
+        self.key, self.params = key, params
+
+
+class LastAdmin(BadAccount):
+    """Nobody could manage people any more."""
+
+
+class UnknownSession(BadAccount):
+    """The person has no such session."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a sign-in came from: the address, and the browser as it names itself."""
+
+    address: str = ""
+    browser: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountRules:
     """Limits of sessions and passwords. Failures are counted a login, over the window that it is then locked for."""
@@ -108,6 +154,10 @@ class AccountRules:
     failures_allowed: int = 5
     locked_for_s: int = 15 * 60
     password_minimum: int = 12
+
+    def ends_at_us(self, expires_at_us: int, active_at_us: int) -> int:
+        """When a session is over that nobody touches any more."""
+        return min(expires_at_us, active_at_us + self.idle_limit_s * US_PER_S)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +248,13 @@ class Accounts:
         return FIRST_LOGIN, password
 
     def create(self, login: str, display_name: str, roles: frozenset[Role], *, by: str) -> str:
-        """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken."""
+        """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken, BadAccount."""
+        if not _LOGIN.fullmatch(login):
+            raise BadAccount("people.bad_login", limit=LOGIN_LIMIT)
+        display_name = " ".join(display_name.split())
+        if not 0 < len(display_name) <= NAME_LIMIT:
+            raise BadAccount("people.bad_name", limit=NAME_LIMIT)
+        _refuse_no_role(roles)
         password = secrets.token_urlsafe(12)
         user = User(
             user_id=uuid.uuid4(), login=login, display_name=display_name, roles=roles, must_change_password=True
@@ -223,9 +279,7 @@ class Accounts:
         password = secrets.token_urlsafe(12)
         now_us = self._clock.now_us()
         with shared_session(self._engine) as session:
-            user = find_user_by_login(session, login)
-            if user is None:
-                raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
+            user = _known(session, login)
             set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
             clear_login_failures(session, login)
             close_user_sessions(session, user.user_id)
@@ -237,9 +291,74 @@ class Accounts:
         with shared_session(self._engine) as session:
             return list_users(session)
 
-    def sign_in(self, login: str, password: str) -> OpenedSession:
-        """Open a session. Raises SignInRefused: wrong (whichever of the two it was), or locked and until when."""
+    def one(self, user_id: uuid.UUID) -> User:
+        """The account of this id. Raises UnknownUser."""
+        with shared_session(self._engine) as session:
+            user = find_user(session, user_id)
+        if user is None:
+            raise UnknownUser(f"there is no account {user_id}; it was deleted meanwhile")
+        return user
+
+    def set_roles(self, login: str, roles: frozenset[Role], *, by: str) -> None:
+        """What a person may do from now on. Raises UnknownUser, LastAdmin, BadAccount."""
+        _refuse_no_role(roles)
+        with shared_session(self._engine) as session:
+            self._save_rights(session, replace(_known(session, login), roles=roles), by=by, action="account.roles")
+
+    def set_disabled(self, login: str, disabled: bool, *, by: str) -> None:
+        """Shut an account, which ends its sessions, or open it again. Raises UnknownUser, LastAdmin."""
+        with shared_session(self._engine) as session:
+            user = replace(_known(session, login), disabled=disabled)
+            self._save_rights(session, user, by=by, action="account.disabled" if disabled else "account.enabled")
+            if disabled:
+                close_user_sessions(session, user.user_id)
+
+    def _save_rights(self, session: Session, user: User, *, by: str, action: str) -> None:
+        others = [admin for admin in lock_admins(session) if admin.user_id != user.user_id]
+        if not others and (user.disabled or Role.ADMIN not in user.roles):
+            raise LastAdmin("people.last_admin")
+        save_rights(session, user)
+        detail = {"roles": sorted(user.roles)}
+        append_audit(session, actor=by, action=action, target=user.login, detail=detail, now_us=self._clock.now_us())
+
+    def sessions(self, login: str | None = None) -> Sequence[WebSession]:
+        """The open sessions of a person, or of everybody, the newest first. Raises UnknownUser."""
         now_us = self._clock.now_us()
+        with shared_session(self._engine) as session:
+            found = list_sessions(session, None if login is None else _known(session, login).user_id)
+        return [each for each in found if now_us < self.rules.ends_at_us(each.expires_at_us, each.last_seen_us)]
+
+    def revoke(self, login: str, session_id: bytes, *, by: str) -> None:
+        """End one session of a person. Raises UnknownUser, UnknownSession."""
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            found = find_session(session, session_id)
+            if found is None or found.user.user_id != user.user_id:
+                raise UnknownSession("people.no_such_session")
+            close_session(session, session_id)
+            self._audit_revoked(session, user, n=1, by=by)
+
+    def revoke_all(self, login: str, *, by: str, but: bytes | None = None) -> None:
+        """End every session of a person; `but`: the one to keep. Raises UnknownUser."""
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            n = sum(each.session_id != but for each in list_sessions(session, user.user_id))
+            close_user_sessions(session, user.user_id, but=but)
+            self._audit_revoked(session, user, n=n, by=by)
+
+    def _audit_revoked(self, session: Session, user: User, *, n: int, by: str) -> None:
+        append_audit(
+            session,
+            actor=by,
+            action="session.revoked",
+            target=user.login,
+            detail={"sessions": n},
+            now_us=self._clock.now_us(),
+        )
+
+    def sign_in(self, login: str, password: str, *, origin: Origin | None = None) -> OpenedSession:
+        """Open a session. Raises SignInRefused: wrong (whichever of the two it was), or locked and until when."""
+        now_us, origin = self._clock.now_us(), origin or Origin()
         login = login.strip()
         self._refuse_locked(login, now_us=now_us)
         with shared_session(self._engine) as session:
@@ -266,6 +385,8 @@ class Accounts:
                 user_id=user.user_id,
                 now_us=now_us,
                 expires_at_us=now_us + self.rules.session_lasts_s * US_PER_S,
+                address=origin.address,
+                browser=origin.browser[:_BROWSER_LIMIT],
             )
             append_audit(session, actor=login, action="session.opened", target=login, detail={}, now_us=now_us)
         return OpenedSession(token=token, user=user)
@@ -321,6 +442,18 @@ class Accounts:
                 return False
 
 
+def _refuse_no_role(roles: frozenset[Role]) -> None:
+    if not roles:
+        raise BadAccount("people.no_role")
+
+
+def _known(session: Session, login: str) -> User:
+    user = find_user_by_login(session, login)
+    if user is None:
+        raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
+    return user
+
+
 @dataclass(slots=True)
 class _Remembered:
     person: Person
@@ -374,6 +507,11 @@ class SessionGate:
         with self._lock:
             self._remembered.pop(session_id, None)
 
+    def forget_all(self) -> None:
+        """Ask the store the next time, for every session: somebody's rights or sessions were changed."""
+        with self._lock:
+            self._remembered.clear()
+
     def touch(self, person: Person) -> None:
         """The person used keyboard or pointer: their session is not idle."""
         now_us = self._clock.now_us()
@@ -406,5 +544,4 @@ class SessionGate:
         return known
 
     def _open(self, person: Person, *, now_us: int) -> bool:
-        idle_until_us = person.active_at_us + self._rules.idle_limit_s * US_PER_S
-        return not person.user.disabled and now_us < min(person.expires_at_us, idle_until_us)
+        return not person.user.disabled and now_us < self._rules.ends_at_us(person.expires_at_us, person.active_at_us)

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -30,9 +30,14 @@ class UnknownUser(LookupError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebSession:
-    """An open session and whose it is. The token itself is nowhere in the store, only its hash."""
+    """An open session and whose it is. session_id: the SHA-256 of its token, which itself is nowhere in the store.
+    address and browser: what the sign-in came from, as it said itself.
+    """
 
+    session_id: bytes
     user: User
+    address: str
+    browser: str
     opened_at_us: int
     last_seen_us: int
     expires_at_us: int
@@ -76,6 +81,25 @@ def find_user_by_login(session: Session, login: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def find_user(session: Session, user_id: uuid.UUID) -> User | None:
+    """The account of this id; None where there is none."""
+    row = session.execute(select(PERSON).where(PERSON.c.user_id == user_id)).one_or_none()
+    return None if row is None else _user(row)
+
+
+def save_rights(session: Session, user: User) -> None:
+    """Store the roles of an account and whether it is disabled."""
+    session.execute(
+        update(PERSON).where(PERSON.c.user_id == user.user_id).values(roles=sorted(user.roles), disabled=user.disabled)
+    )
+
+
+def lock_admins(session: Session) -> list[User]:
+    """The administrators who can sign in; nobody else changes them until this transaction ends."""
+    query = select(PERSON).where(PERSON.c.roles.contains([Role.ADMIN.value]), PERSON.c.disabled.is_(False))
+    return [_user(row) for row in session.execute(query.order_by(PERSON.c.user_id).with_for_update())]
+
+
 def list_users(session: Session) -> list[User]:
     """Every account, by login."""
     return [_user(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
@@ -102,12 +126,27 @@ def set_password(session: Session, user_id: uuid.UUID, *, password_hash: str, mu
         raise UnknownUser(f"there is no account {user_id}; it was deleted meanwhile")
 
 
-def open_session(session: Session, *, token_hash: bytes, user_id: uuid.UUID, now_us: int, expires_at_us: int) -> None:
+def open_session(
+    session: Session,
+    *,
+    token_hash: bytes,
+    user_id: uuid.UUID,
+    now_us: int,
+    expires_at_us: int,
+    address: str = "",
+    browser: str = "",
+) -> None:
     """Open a web session under the SHA-256 of its token, 32 bytes. Sessions that are over are cleared away."""
     session.execute(delete(WEB_SESSION).where(WEB_SESSION.c.expires_at <= now_us))
     session.execute(
         insert(WEB_SESSION).values(
-            token_sha256=token_hash, user_id=user_id, opened_at=now_us, last_seen_at=now_us, expires_at=expires_at_us
+            token_sha256=token_hash,
+            user_id=user_id,
+            opened_at=now_us,
+            last_seen_at=now_us,
+            expires_at=expires_at_us,
+            address=address,
+            browser=browser,
         )
     )
 
@@ -117,12 +156,31 @@ def find_session(session: Session, token_hash: bytes) -> WebSession | None:
 
     Whether it is over (expires_at_us, disabled) is for the caller, who has the clock.
     """
-    query = select(PERSON, WEB_SESSION).join(WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id)
-    row = session.execute(query.where(WEB_SESSION.c.token_sha256 == token_hash)).one_or_none()
-    if row is None:
-        return None
+    row = session.execute(_sessions().where(WEB_SESSION.c.token_sha256 == token_hash)).one_or_none()
+    return None if row is None else _web_session(row)
+
+
+def list_sessions(session: Session, user_id: uuid.UUID | None = None) -> list[WebSession]:
+    """The sessions of a person, or of everybody, the newest first. See find_session for those that are over."""
+    query = _sessions().order_by(WEB_SESSION.c.opened_at.desc(), WEB_SESSION.c.token_sha256)
+    if user_id is not None:
+        query = query.where(WEB_SESSION.c.user_id == user_id)
+    return [_web_session(row) for row in session.execute(query)]
+
+
+def _sessions() -> Select[Any]:
+    return select(PERSON, WEB_SESSION).join(WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id)
+
+
+def _web_session(row: Row[Any]) -> WebSession:
     return WebSession(
-        user=_user(row), opened_at_us=row.opened_at, last_seen_us=row.last_seen_at, expires_at_us=row.expires_at
+        session_id=row.token_sha256,
+        user=_user(row),
+        opened_at_us=row.opened_at,
+        last_seen_us=row.last_seen_at,
+        expires_at_us=row.expires_at,
+        address=row.address,
+        browser=row.browser,
     )
 
 

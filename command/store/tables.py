@@ -66,6 +66,8 @@ WEB_SESSION: Final = Table(
     Column("opened_at", Microseconds, nullable=False),
     Column("last_seen_at", Microseconds, nullable=False),
     Column("expires_at", Microseconds, nullable=False),
+    Column("address", SafeText, nullable=False),
+    Column("browser", SafeText, nullable=False),
 )
 
 LOGIN_FAILURE: Final = Table(

@@ -18,13 +18,14 @@ from command.domain.clock import US_PER_S
 from command.domain.geo import MPS_PER_KNOT, Position
 from command.domain.track import Track, TrackStatus
 from command.i18n import text
+from command.i18n.times import jst
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, StoreUnavailable, current_language
 from command.operations.triage import UnknownAlert, dms
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
-from dashboards.words import age, degrees, jst, jst_clock, knots, number
+from dashboards.words import age, degrees, jst_clock, knots, number
 
 _MEASURES = (
     ("altitude", "altitude_amsl_m", "m"),

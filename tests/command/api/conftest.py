@@ -53,6 +53,7 @@ class Web:
     accounts: Accounts
     gate: SessionGate
     first_password: str
+    password: str = PASSWORD
     database: str
     admin_url: str
     application: FastAPI

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from command.domain.people import Role
 from command.operations.people import AccountRules
 
 OWN = "a long phrase of the watch 7"
@@ -71,7 +72,7 @@ def test_failures_lock_a_login_for_a_while_even_for_the_right_password(web: Any)
         assert answer.status_code == 400
         assert "15分" in answer.text
         # and another login is not locked
-        first = web.accounts.create("officer", "Officer", frozenset(), by="test")
+        first = web.accounts.create("officer", "Officer", frozenset({Role.OFFICER}), by="test")
         assert web.sign_in(client, "officer", first).status_code == 303
 
 

@@ -1,4 +1,4 @@
-"""People and what they did: the signed heads of the audit log."""
+"""People and what they did: the signed heads of the audit log, and where a session was opened."""
 
 from alembic import op
 
@@ -17,6 +17,13 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON shared.audit_head
     FOR EACH STATEMENT EXECUTE FUNCTION shared.refuse_change();
 """
 
+SESSIONS = """
+ALTER TABLE shared.web_session
+    ADD COLUMN address text NOT NULL DEFAULT '',
+    ADD COLUMN browser text NOT NULL DEFAULT '';
+"""
+
 
 def upgrade() -> None:
     op.execute(AUDIT_HEADS)
+    op.execute(SESSIONS)
