@@ -199,6 +199,15 @@ def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], c
     typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
 
 
+@users.command("reset-second-factor")
+def users_reset_second_factor(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Turn one-time codes off for a person who lost their device and recovery codes; their sessions end."""
+    from command.app.accounts import reset_second_factor
+
+    reset_second_factor(_settings(config), login)
+    typer.echo(f"{login} signs in without a one-time code, until they set up a new one")
+
+
 @users.command("roles")
 def users_roles(
     login: Annotated[str, typer.Argument(help="Whose.")],

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
 from command.domain.observation import SubjectKind
+from command.domain.people import Role
 from command.store.engine import connection_parameters as store_parameters
 
 _SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
@@ -51,6 +52,8 @@ class WebSettings(_Part):
     """PEM chain; with tls_key the console speaks TLS."""
     tls_key: Path | None = None
     session_hours: float = Field(default=12.0, gt=0, le=72)
+    requests_per_s: float = Field(default=50.0, ge=1, le=10_000)
+    requests_burst: int = Field(default=1_000, ge=100, le=1_000_000)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -65,6 +68,15 @@ class WebSettings(_Part):
                 "set tls_certificate and tls_key, or write 127.0.0.1"
             )
         return self
+
+
+class PeopleSettings(_Part):
+    """What is asked of people before they may do anything."""
+
+    second_factor_roles: tuple[Role, ...] = ()
+    """Who has one of these roles must give a one-time code at every sign-in."""
+    token_days: int = Field(default=90, ge=1, le=366)
+    """The longest that an API token lives."""
 
 
 class TeamSettings(_Part):
@@ -116,6 +128,7 @@ class Settings(_Part):
     language: str = "ja"
     gateway: str = Field(default="local", pattern=_SLUG)
     web: WebSettings = WebSettings()
+    people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from urllib.parse import parse_qs
 
 from fastapi import HTTPException, Request
@@ -41,3 +42,11 @@ def session_id_of(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError as exc:
         raise UnknownSession("people.no_such_session") from exc
+
+
+def uuid_of(text: str) -> uuid.UUID:
+    """Raises HTTPException 422."""
+    try:
+        return uuid.UUID(text)
+    except ValueError as exc:
+        raise HTTPException(422, "the form's id is no UUID; reload the page and send it again") from exc

@@ -19,7 +19,6 @@ from command.operations.people import (
     Forbidden,
     Permission,
     Person,
-    SessionGate,
     StoreUnavailable,
     current_language,
     current_person,
@@ -45,6 +44,10 @@ def encode(frame: Frame, *, realm_now_us: int, seq: int) -> bytes:
 
 def _head(kind: FrameKind, count: int, *, realm_now_us: int, seq: int) -> bytes:
     return _HEAD.pack(_VERSION, kind, 0, count, realm_now_us / 1_000.0, seq)
+
+
+Again = Callable[[Person], Person | None]
+"""A person as they are now; None where their session or token is over. May raise StoreUnavailable."""
 
 
 class BadMessage(ValueError):
@@ -153,8 +156,8 @@ HEARD: Final[Mapping[str, Callable[[Screen, Mapping[str, Any]], None]]] = {
 """The messages that a screen may send, by their type."""
 
 
-def live_router(console: Console, gate: SessionGate) -> APIRouter:
-    """The WebSocket. The guard has let only a signed-in person of this site come here."""
+def live_router(console: Console, again: Again) -> APIRouter:
+    """The WebSocket. The guard has let only somebody come here who is signed in or has a token."""
     router = APIRouter()
 
     @router.websocket("/ws/tracks")
@@ -165,7 +168,7 @@ def live_router(console: Console, gate: SessionGate) -> APIRouter:
         tasks = [
             asyncio.create_task(_hear(socket, screen)),
             asyncio.create_task(_speak(screen)),
-            asyncio.create_task(_watch_session(gate, screen)),
+            asyncio.create_task(_watch_session(again, screen)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -206,12 +209,12 @@ async def _speak(screen: Screen) -> int:
             return 1000
 
 
-async def _watch_session(gate: SessionGate, screen: Screen) -> int:
+async def _watch_session(again: Again, screen: Screen) -> int:
     """Whether the person still may be here, and what they may do now."""
     while True:
         await asyncio.sleep(_SESSION_CHECK_S)
         with suppress(StoreUnavailable):
-            person = await asyncio.to_thread(gate.again, screen.person)
+            person = await asyncio.to_thread(again, screen.person)
             if person is None or not person.may(Permission.WATCH):
                 return SESSION_ENDED
             screen.person = person

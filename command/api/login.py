@@ -12,13 +12,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from command.api.forms import fields
 from command.api.guard import CSRF_COOKIE, FORM_COOKIE, SESSION_COOKIE
-from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, language_of, login_page, password_page
+from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, code_page, language_of, login_page, password_page
 from command.api.problems import problem
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
 from command.operations.access import Open, needs
 from command.operations.people import (
     Accounts,
+    Due,
+    OpenedSession,
     Origin,
     PasswordRefused,
     SessionGate,
@@ -26,8 +28,9 @@ from command.operations.people import (
     csrf_token,
     current_person,
 )
+from command.operations.second_factor import SecondFactors
 
-PAGES: Final = ("/login", "/password", "/account", "/people")
+STAYS: Final = ("/login", "/second", "/password", "/account", "/people")
 """Where somebody who switches the language stays; elsewhere the console is loaded anew."""
 _YEAR_S: Final = 365 * 24 * 3600
 _ICON: Final = (
@@ -37,10 +40,11 @@ _ICON: Final = (
 )
 
 
-def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure: bool) -> APIRouter:
+def login_router(
+    accounts: Accounts, factors: SecondFactors, *, gate: SessionGate, realm: Realm, secure: bool
+) -> APIRouter:
     """The routes of signing in. secure: cookies are for TLS only."""
     router = APIRouter(include_in_schema=False)
-    style = resources.files("command.api").joinpath("login.css").read_text("utf-8")
 
     def keep(response: Response, name: str, value: str, *, max_age_s: int, script_reads: bool = False) -> None:
         response.set_cookie(
@@ -72,12 +76,59 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
             opened = await asyncio.to_thread(accounts.sign_in, login, password, origin=origin_of(request))
         except SignInRefused as exc:
             return sign_in_form(request, login=login, error=text(language, exc.key, **exc.params))
-        response = RedirectResponse("/password" if opened.user.must_change_password else "/", status_code=303)
+        if request.cookies.get(SESSION_COOKIE):  # whoever signs in anew leaves the session before
+            await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
+        return let_in(opened, "/second" if opened.code_due else "/")
+
+    def let_in(opened: OpenedSession, where: str) -> Response:
+        response = RedirectResponse("/password" if opened.user.must_change_password and where == "/" else where, 303)
         lasts_s = accounts.rules.session_lasts_s
         keep(response, SESSION_COOKIE, opened.token, max_age_s=lasts_s)
         keep(response, CSRF_COOKIE, csrf_token(opened.token), max_age_s=lasts_s, script_reads=True)
         return response
 
+    def code_form(request: Request, *, error: str | None = None) -> HTMLResponse:
+        csrf = csrf_token(request.cookies[SESSION_COOKIE])
+        return code_page(language_of(request.cookies), realm=realm, csrf=csrf, error=error)
+
+    @router.get("/second")
+    @needs(Open.SIGNED_IN)
+    async def show_code(request: Request) -> Response:
+        if current_person().due is not Due.CODE:
+            return RedirectResponse("/", status_code=303)
+        return code_form(request)
+
+    @router.post("/second")
+    @needs(Open.SIGNED_IN)
+    async def give_code(request: Request) -> Response:
+        person = current_person()
+        if person.due is not Due.CODE:
+            return RedirectResponse("/", status_code=303)
+        (code,) = await fields(request, "code")
+        try:
+            opened = await asyncio.to_thread(factors.give_code, person, code, origin=origin_of(request))
+        except SignInRefused as exc:
+            return code_form(request, error=text(language_of(request.cookies), exc.key, **exc.params))
+        gate.forget(person.session_id)
+        return let_in(opened, "/")
+
+    _password(router, accounts, gate=gate, realm=realm)
+
+    @router.post("/logout")
+    @needs(Open.SIGNED_IN)
+    async def leave(request: Request) -> Response:
+        await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
+        gate.forget(current_person().session_id)
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+        response.delete_cookie(CSRF_COOKIE, path="/", secure=secure, samesite="strict")
+        return response
+
+    _for_everybody(router, secure=secure)
+    return router
+
+
+def _password(router: APIRouter, accounts: Accounts, *, gate: SessionGate, realm: Realm) -> None:
     @router.get("/password")
     @needs(Open.SIGNED_IN)
     async def show_password(request: Request) -> Response:
@@ -106,15 +157,9 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         gate.forget(current_person().session_id)
         return RedirectResponse("/", status_code=303)
 
-    @router.post("/logout")
-    @needs(Open.SIGNED_IN)
-    async def leave(request: Request) -> Response:
-        await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
-        gate.forget(current_person().session_id)
-        response = RedirectResponse("/login", status_code=303)
-        response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
-        response.delete_cookie(CSRF_COOKIE, path="/", secure=secure, samesite="strict")
-        return response
+
+def _for_everybody(router: APIRouter, *, secure: bool) -> None:
+    style = resources.files("command.api").joinpath("login.css").read_text("utf-8")
 
     @router.post("/language")
     @needs(Open.EVERYBODY)
@@ -123,7 +168,7 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         if language not in LANGUAGES:
             return problem(422, f"language {language!r}; choose from {', '.join(LANGUAGES)}")
         referer = request.headers.get("referer", "")
-        back = next((p for p in PAGES if referer.partition("?")[0].endswith(p)), "/")
+        back = next((p for p in STAYS if referer.partition("?")[0].endswith(p)), "/")
         response = RedirectResponse(back, status_code=303)
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="strict", secure=secure, path="/")
         return response
@@ -137,8 +182,6 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
     @needs(Open.EVERYBODY)
     async def icon() -> Response:
         return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
-
-    return router
 
 
 def origin_of(request: Request) -> Origin:

@@ -45,6 +45,21 @@ def login_page(
     return page(language, text(language, "login.title"), body, realm=realm, csrf=csrf, status=400 if error else 200)
 
 
+def code_page(language: str, *, realm: Realm, csrf: str, error: str | None = None) -> HTMLResponse:
+    """The second step of signing in: the form for a one-time code."""
+    body = (
+        message(error, None)
+        + f'<form method="post" action="/second">{csrf_field(csrf)}'
+        + field("code", text(language, "login.code"), autocomplete="one-time-code", focus=True)
+        + f'<button type="submit" class="go">{words(language, "login.enter")}</button></form>'
+        + f'<p class="help">{words(language, "login.code_help")}</p>'
+        + f'<form method="post" action="/logout">{csrf_field(csrf)}'
+        + f'<button type="submit" class="quiet">{words(language, "login.leave")}</button></form>'
+    )
+    title = text(language, "login.code_title")
+    return page(language, title, body, realm=realm, csrf=csrf, status=400 if error else 200)
+
+
 def password_page(
     language: str, *, realm: Realm, csrf: str, who: str, minimum: int, must: bool, error: str | None = None
 ) -> HTMLResponse:

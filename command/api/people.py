@@ -25,16 +25,21 @@ from command.operations.people import (
     UnknownUser,
     current_person,
 )
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 
-DONE = frozenset({"roles", "disabled", "enabled", "session_revoked", "all_revoked"})
+DONE = frozenset({"roles", "disabled", "enabled", "session_revoked", "all_revoked", "second_off", "tokens_revoked"})
 """What a page may say was done just now, by the end of its text's key."""
 
 
 class _Pages:
     """What the routes share."""
 
-    def __init__(self, accounts: Accounts, *, gate: SessionGate, realm: Realm) -> None:
-        self.accounts, self.realm, self._gate = accounts, realm, gate
+    def __init__(
+        self, accounts: Accounts, factors: SecondFactors, tokens: ApiTokens, *, gate: SessionGate, realm: Realm
+    ) -> None:
+        self.accounts, self.tokens, self.realm = accounts, tokens, realm
+        self._factors, self._gate = factors, gate
 
     async def known(self, user_id: uuid.UUID) -> User:
         try:
@@ -47,8 +52,9 @@ class _Pages:
     ) -> Response:
         people = await asyncio.to_thread(self.accounts.everyone)
         sessions = await asyncio.to_thread(self.accounts.sessions)
+        holders = await asyncio.to_thread(self._factors.holders)
         reader = reader_of(request, self.realm)
-        return people_page(reader, people=people, sessions=sessions, given=given or {}, error=error)
+        return people_page(reader, people=people, holders=holders, sessions=sessions, given=given or {}, error=error)
 
     async def one(self, request: Request, user: User, *, refused: BadAccount | None = None) -> Response:
         reader = reader_of(request, self.realm)
@@ -56,7 +62,11 @@ class _Pages:
         note = text(reader.language, f"people.done_{done}") if done in DONE else None
         error = None if refused is None else text(reader.language, refused.key, **refused.params)
         sessions = await asyncio.to_thread(self.accounts.sessions, user.login)
-        return person_page(reader, user, sessions=sessions, error=error, note=note)
+        holder = user.user_id in await asyncio.to_thread(self._factors.holders)
+        tokens = await asyncio.to_thread(self.tokens.of, user)
+        return person_page(
+            reader, user, sessions=sessions, second_factor=holder, tokens=len(tokens), error=error, note=note
+        )
 
     async def act(self, request: Request, user: User, what: str, act: Callable[[str], object]) -> Response:
         """Do something to an account, given who does it, and say that it was done, or why not."""
@@ -76,10 +86,12 @@ async def _roles(request: Request) -> frozenset[Role]:
     return frozenset(Role(role) for role in chosen)
 
 
-def people_router(accounts: Accounts, *, gate: SessionGate, realm: Realm) -> APIRouter:
+def people_router(
+    accounts: Accounts, factors: SecondFactors, tokens: ApiTokens, *, gate: SessionGate, realm: Realm
+) -> APIRouter:
     """GET /people, GET /people/{user_id} and the forms on them."""
     router = APIRouter(prefix="/people", include_in_schema=False)
-    pages = _Pages(accounts, gate=gate, realm=realm)
+    pages = _Pages(accounts, factors, tokens, gate=gate, realm=realm)
     _everybody(router, pages)
     _one(router, pages)
     return router
@@ -140,6 +152,12 @@ def _one(router: APIRouter, pages: _Pages) -> None:
         )
         return secret_page(reader, title, [password], what=what, back=f"/people/{user.user_id}")
 
+    @router.post("/{user_id}/second-off")
+    @needs(Permission.MANAGE_PEOPLE)
+    async def reset_second_factor(request: Request, user_id: uuid.UUID) -> Response:
+        user = await pages.known(user_id)
+        return await pages.act(request, user, "second_off", lambda by: accounts.reset_second_factor(user.login, by=by))
+
     @router.post("/{user_id}/sessions/revoke")
     @needs(Permission.MANAGE_PEOPLE)
     async def revoke(request: Request, user_id: uuid.UUID) -> Response:
@@ -157,3 +175,9 @@ def _one(router: APIRouter, pages: _Pages) -> None:
     async def revoke_all(request: Request, user_id: uuid.UUID) -> Response:
         user = await pages.known(user_id)
         return await pages.act(request, user, "all_revoked", lambda by: accounts.revoke_all(user.login, by=by))
+
+    @router.post("/{user_id}/tokens/revoke-all")
+    @needs(Permission.MANAGE_PEOPLE)
+    async def revoke_tokens(request: Request, user_id: uuid.UUID) -> Response:
+        user = await pages.known(user_id)
+        return await pages.act(request, user, "tokens_revoked", lambda by: pages.tokens.revoke_all(user.login, by=by))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -14,7 +15,9 @@ from command.domain.people import Role, User
 from command.domain.realm import Realm
 from command.i18n import text
 from command.i18n.times import jst_minute
+from command.operations.codes import qr_svg, uri
 from command.operations.people import Permission, Person, WebSession
+from command.operations.tokens import SCOPES, ApiToken
 
 _BROWSERS: Final = (
     ("Edge", r"Edg/(\d+)"),
@@ -54,7 +57,9 @@ class Reader:
 
     def page(self, title: str, body: str, *, error: str | None = None, note: str | None = None) -> HTMLResponse:
         links = {"account.to_console": "/", "account.title": "/account"}
-        if self.person.may(Permission.MANAGE_PEOPLE):
+        if self.person.due:
+            links = {"login.change_title": "/password"}
+        elif self.person.may(Permission.MANAGE_PEOPLE):
             links["people.title"] = "/people"
         return page(
             self.language,
@@ -75,10 +80,18 @@ def browser_name(said: str) -> str:
 
 
 def account_page(
-    reader: Reader, *, sessions: Sequence[WebSession], error: str | None = None, note: str | None = None
+    reader: Reader,
+    *,
+    sessions: Sequence[WebSession],
+    codes_left: int | None,
+    tokens: Sequence[ApiToken],
+    longest_days: int,
+    error: str | None = None,
+    note: str | None = None,
 ) -> HTMLResponse:
-    """One's own account."""
+    """One's own account. codes_left: recovery codes, None where signing in asks for no one-time code."""
     user = reader.person.user
+    change = "account.second_on" if codes_left is None else "account.second_change"
     body = (
         _facts(
             {
@@ -88,32 +101,136 @@ def account_page(
             }
         )
         + f'<p><a href="/password">{reader.t("login.change_title")}</a></p>'
+        + f"<h2>{reader.t('account.second')}</h2><p>{_second_state(reader, codes_left)} "
+        + f'<a href="/account/second">{reader.t(change)}</a></p>'
         + f"<h2>{reader.t('account.sessions')}</h2>"
         + _session_table(reader, sessions, action="/account/sessions/revoke")
         + reader.form("/account/sessions/revoke-others", reader.button("account.revoke_others"))
+        + f"<h2>{reader.t('account.tokens')}</h2><p class=help>{reader.t('account.tokens_why')}</p>"
+        + _token_table(reader, tokens)
+        + reader.form(
+            "/account/tokens", _token_form(reader, longest_days), name=text(reader.language, "account.token_make")
+        )
     )
     return reader.page(text(reader.language, "account.title"), body, error=error, note=note)
+
+
+def _token_table(reader: Reader, tokens: Sequence[ApiToken]) -> str:
+    if not tokens:
+        return ""
+    heads = "".join(
+        f'<th scope="col">{reader.t(f"account.{key}")}</th>'
+        for key in ("token_name", "token_scopes", "token_expires", "last_seen", "end")
+    )
+    rows = "".join(
+        f'<tr{" class=off" if each.expired else ""}><th scope="row">{escape(each.name)}</th>'
+        f"<td>{', '.join(_permission(reader, p) for p in SCOPES if p in each.scopes)}</td>"
+        f"<td>{jst_minute(each.expires_at_us)}{' ' + reader.t('account.token_expired') if each.expired else ''}</td>"
+        f"<td>{'-' if each.last_used_us is None else jst_minute(each.last_used_us)}</td><td>"
+        + reader.form(
+            "/account/tokens/revoke",
+            reader.button("account.token_revoke", name="token", value=str(each.token_id), of=each.name),
+        )
+        + "</td></tr>"
+        for each in tokens
+    )
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _token_form(reader: Reader, longest_days: int) -> str:
+    boxes = "".join(
+        f'<label class="box"><input type="checkbox" name="scope" value="{each.value}">'
+        f"<span>{_permission(reader, each)}</span></label>"
+        for each in SCOPES
+        if reader.person.may(each)
+    )
+    days = text(reader.language, "account.token_days", limit=longest_days)
+    return (
+        field("name", text(reader.language, "account.token_name"), autocomplete="off")
+        + f"<fieldset><legend>{reader.t('account.token_scopes')}</legend>{boxes}</fieldset>"
+        + field("days", days, value=str(min(30, longest_days)), autocomplete="off")
+        + field(
+            "password",
+            text(reader.language, "login.current_password"),
+            kind="password",
+            autocomplete="current-password",
+        )
+        + reader.button("account.token_make", kind="go")
+    )
+
+
+def _permission(reader: Reader, permission: Permission) -> str:
+    return reader.t(f"permission.{permission.name.lower()}")
+
+
+def second_factor_page(
+    reader: Reader, *, secret: str | None, codes_left: int | None, error: str | None = None
+) -> HTMLResponse:
+    """Turning one-time codes on and off. secret: what was begun and waits for its first code."""
+    password = field(
+        "password", text(reader.language, "login.current_password"), kind="password", autocomplete="current-password"
+    )
+    if secret is not None:
+        # the picture is markup of our own making, and the secret base32
+        body = (
+            f'<ol><li>{reader.t("account.second_scan")}<div class="qr" role="img" '
+            f'aria-label="{reader.t("account.second_qr")}">{qr_svg(uri(secret, reader.person.user.login))}</div>'
+            f"<p class=help>{reader.t('account.second_by_hand')} <code>{_spaced(secret)}</code></p></li>"
+            f"<li>{reader.t('account.second_type')}"
+            + reader.form(
+                "/account/second/confirm",
+                field("code", text(reader.language, "login.code"), autocomplete="one-time-code", focus=True)
+                + reader.button("account.second_confirm", kind="go"),
+            )
+            + "</li></ol>"
+        )
+    elif codes_left is None:
+        body = (
+            (f'<p class="note">{reader.t("account.second_must")}</p>' if reader.person.due else "")
+            + f"<p>{reader.t('account.second_why')}</p>"
+            + reader.form("/account/second/begin", password + reader.button("account.second_begin", kind="go"))
+        )
+    else:
+        off = reader.t("account.second_end")
+        buttons = (
+            reader.button("account.codes_renew")
+            + f' <button type="submit" class="quiet" formaction="/account/second/off">{off}</button>'
+        )
+        body = f"<p>{_second_state(reader, codes_left)}</p>" + reader.form("/account/second/codes", password + buttons)
+    return reader.page(text(reader.language, "account.second"), body, error=error)
+
+
+def _second_state(reader: Reader, codes_left: int | None) -> str:
+    return reader.t("account.second_is_off") if codes_left is None else reader.t("account.second_left", n=codes_left)
+
+
+def _spaced(secret: str) -> str:
+    return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
 
 
 def people_page(
     reader: Reader,
     *,
     people: Sequence[User],
+    holders: Collection[uuid.UUID],
     sessions: Sequence[WebSession],
     given: Mapping[str, str],
     error: str | None = None,
 ) -> HTMLResponse:
-    """Every account, and the form that makes one. given: what was typed into it, where it was refused."""
+    """Every account, and the form that makes one. holders: of second factors. given: what was typed into the form,
+    where it was refused.
+    """
     open_by = {user.user_id: sum(each.user.user_id == user.user_id for each in sessions) for user in people}
     rows = "".join(
         f'<tr{" class=off" if user.disabled else ""}><th scope="row"><a href="/people/{user.user_id}">'
         f"{escape(user.login)}</a></th><td>{escape(user.display_name)}</td><td>{_roles(reader, user)}</td>"
-        f"<td>{_state(reader, user)}</td><td class=number>{open_by[user.user_id]}</td></tr>"
+        f"<td>{_state(reader, user)}</td><td>{reader.t('people.yes' if user.user_id in holders else 'people.no')}</td>"
+        f"<td class=number>{open_by[user.user_id]}</td></tr>"
         for user in people
     )
     heads = "".join(
         f'<th scope="col">{reader.t(key)}</th>'
-        for key in ("login.login", "people.name", "people.roles", "people.state", "account.sessions")
+        for key in ("login.login", "people.name", "people.roles", "people.state", "account.second", "account.sessions")
     )
     form = (
         field("login", text(reader.language, "login.login"), value=given.get("login", ""), autocomplete="off")
@@ -129,7 +246,14 @@ def people_page(
 
 
 def person_page(
-    reader: Reader, user: User, *, sessions: Sequence[WebSession], error: str | None = None, note: str | None = None
+    reader: Reader,
+    user: User,
+    *,
+    sessions: Sequence[WebSession],
+    second_factor: bool,
+    tokens: int,
+    error: str | None = None,
+    note: str | None = None,
 ) -> HTMLResponse:
     """One account, for the administrator."""
     at = f"/people/{user.user_id}"
@@ -140,7 +264,9 @@ def person_page(
         + reader.form(f"{at}/roles", _role_boxes(reader, user.roles) + reader.button("people.save_roles", kind="go"))
         + f"<h2>{reader.t('people.access')}</h2>"
         + f'<div class="row">{reader.form(f"{at}/password", reader.button("people.reset_password"))}'
+        + (reader.form(f"{at}/second-off", reader.button("people.second_off")) if second_factor else "")
         + reader.form(f"{at}/disabled", reader.button(shut, name="disabled", value="no" if user.disabled else "yes"))
+        + (reader.form(f"{at}/tokens/revoke-all", reader.button("people.revoke_tokens")) if tokens else "")
         + f"</div><p class=help>{reader.t('people.access_help')}</p>"
         + f"<h2>{reader.t('account.sessions')}</h2>"
         + _session_table(reader, sessions, action=f"{at}/sessions/revoke")

@@ -22,6 +22,7 @@ from command.api.login import login_router
 from command.api.people import people_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
+from command.api.rate import RateLimit, RateRules
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -29,6 +30,8 @@ from command.api.tracks import tracks_router
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
 from command.operations.people import Accounts, SessionGate
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024
 _GZIP_LEVEL: Final = 5
@@ -39,7 +42,16 @@ ConsoleMount = Callable[[FastAPI], Mounted]
 
 
 def make_web(
-    *, console: Console, accounts: Accounts, gate: SessionGate, basemap: Path, mount: ConsoleMount, secure: bool
+    *,
+    console: Console,
+    accounts: Accounts,
+    factors: SecondFactors,
+    tokens: ApiTokens,
+    gate: SessionGate,
+    basemap: Path,
+    mount: ConsoleMount,
+    secure: bool,
+    rate: RateRules | None = None,
 ) -> FastAPI:
     """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
 
@@ -65,14 +77,14 @@ def make_web(
     )
     add_problem_handlers(web)
     for router in (
-        login_router(accounts, gate=gate, realm=console.realm, secure=secure),
-        account_router(accounts, gate=gate, realm=console.realm),
-        people_router(accounts, gate=gate, realm=console.realm),
+        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
+        account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
+        people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
         tracks_router(console),
         places_router(console),
         state_router(console, gate),
-        live_router(console, gate),
+        live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),
         texts_router(),
     ):
@@ -88,7 +100,12 @@ def make_web(
 
     web.add_middleware(_Gzip)
     web.add_middleware(
-        Guard, gate=gate, content_security_policy=content_security_policy(mounted.script_hashes), secure=secure
+        Guard,
+        gate=gate,
+        tokens=tokens,
+        rate=RateLimit(rate or RateRules()),
+        content_security_policy=content_security_policy(mounted.script_hashes),
+        secure=secure,
     )
     return web
 

@@ -15,7 +15,10 @@ from command.store.engine import make_engine
 
 def account_rules(settings: Settings) -> AccountRules:
     """The limits of sessions and passwords that the settings give."""
-    return AccountRules(session_lasts_s=int(settings.web.session_hours * 3600))
+    return AccountRules(
+        session_lasts_s=int(settings.web.session_hours * 3600),
+        second_factor_roles=frozenset(settings.people.second_factor_roles),
+    )
 
 
 @contextmanager
@@ -76,6 +79,12 @@ def reset_password(settings: Settings, login: str) -> str:
     """A new first password for a person who lost theirs. Raises UnknownUser."""
     with _accounts(settings) as accounts:
         return accounts.reset_password(login, by=terminal_user())
+
+
+def reset_second_factor(settings: Settings, login: str) -> None:
+    """For a person who lost their authenticator. Raises UnknownUser."""
+    with _accounts(settings) as accounts:
+        accounts.reset_second_factor(login, by=terminal_user())
 
 
 def everyone(settings: Settings) -> Sequence[User]:

@@ -61,3 +61,5 @@ def require(need: Need | None, person: Person | None, *, what: str) -> None:
         raise Forbidden(f"{what} says no permission that it needs, so nobody may; declare it with needs(...)")
     if isinstance(need, Permission):
         person.must(need)
+    elif person.scopes is not None:
+        raise Forbidden(f"{what} is a person's own and not for API tokens; sign in at /login")

@@ -1,4 +1,4 @@
-"""Keys that stand outside the database, each made at its first use: the one that signs the audit log's heads."""
+"""Keys that stand outside the database, each made at its first use."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 AUDIT_KEY: Final = "audit.key"
+CODES_KEY: Final = "codes.key"
+_CODES_KEY_BYTES: Final = 32
 
 
 class BadKey(ValueError):
@@ -40,6 +42,15 @@ def audit_key(keys_dir: Path) -> Ed25519PrivateKey:
         raise BadKey(f"{path} holds no private key that can be read; put it back from its copy") from exc
     if not isinstance(key, Ed25519PrivateKey):
         raise BadKey(f"{path} holds another kind of key than Ed25519; put the right one back from its copy")
+    return key
+
+
+def codes_key(keys_dir: Path) -> bytes:
+    """The key that the secrets of one-time codes are sealed with (AES-256). Raises BadKey."""
+    path = keys_dir / CODES_KEY
+    key = kept_secret(path, lambda: secrets.token_bytes(_CODES_KEY_BYTES))
+    if len(key) != _CODES_KEY_BYTES:
+        raise BadKey(f"{path} has {len(key)} bytes and not {_CODES_KEY_BYTES}; put it back from its copy")
     return key
 
 

@@ -47,6 +47,8 @@ from command.store.people import (
     set_password,
     touch_session,
 )
+from command.store.second_factor import drop_factor, find_factor
+from command.store.tokens import drop_tokens
 
 __all__ = [
     "CURRENT_LANGUAGE",
@@ -54,6 +56,7 @@ __all__ = [
     "AccountRules",
     "Accounts",
     "BadAccount",
+    "Due",
     "Forbidden",
     "LastAdmin",
     "LoginTaken",
@@ -77,6 +80,8 @@ FIRST_LOGIN: Final = "admin"
 LOGIN_LIMIT: Final = 64
 NAME_LIMIT: Final = 100
 _LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
+CODE_WITHIN_S: Final = 5 * 60
+"""How long a right password waits for its one-time code."""
 _BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
 _CACHE_S: Final = 5.0
@@ -120,6 +125,14 @@ class PasswordRefused(SignInRefused):
     """A password that cannot be taken, and why."""
 
 
+class Due(StrEnum):
+    """What somebody has to do before anything else, in this order."""
+
+    CODE = "code"
+    PASSWORD = "password"  # noqa: S105 - the word
+    SECOND_FACTOR = "second factor"
+
+
 class BadAccount(ValueError):
     """An account that cannot be made like this; `key` names a text of people.*, with its params."""
 
@@ -154,6 +167,16 @@ class AccountRules:
     failures_allowed: int = 5
     locked_for_s: int = 15 * 60
     password_minimum: int = 12
+    second_factor_roles: frozenset[Role] = frozenset()
+    """Who has one of these must give a one-time code."""
+
+    def due(self, user: User, *, second_factor: bool, code_due: bool = False) -> Due | None:
+        """What a person has to do first. second_factor: they have one. code_due: their session waits for a code."""
+        if code_due:
+            return Due.CODE
+        if user.must_change_password:
+            return Due.PASSWORD
+        return Due.SECOND_FACTOR if user.roles & self.second_factor_roles and not second_factor else None
 
     def ends_at_us(self, expires_at_us: int, active_at_us: int) -> int:
         """When a session is over that nobody touches any more."""
@@ -162,18 +185,26 @@ class AccountRules:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """Who is behind a request: the account and its session. session_id is the token's hash."""
+    """Who is behind a request: the account and its session. session_id is the token's hash. due: what they have to do
+    before anything else. scopes: what an API token is for, None in a session of their own.
+    """
 
     user: User
     session_id: bytes
     expires_at_us: int
     active_at_us: int
+    due: Due | None = None
+    scopes: frozenset[Permission] | None = None
 
     def may(self, permission: Permission) -> bool:
-        return bool(self.user.roles & GRANTS[permission])
+        """By their roles as they are now, and by the token's scopes where they come with one."""
+        granted = bool(self.user.roles & GRANTS[permission])
+        return granted and (self.scopes is None or permission in self.scopes)
 
     def must(self, permission: Permission) -> None:
-        """Raises Forbidden where no role of this person grants it."""
+        """Raises Forbidden where no role of this person grants it, or the token they come with is not for it."""
+        if self.scopes is not None and permission not in self.scopes:
+            raise Forbidden(f"this token may not {permission.value}; make one with that scope at /account")
         if not self.may(permission):
             needed = ", ".join(sorted(GRANTS[permission]))
             raise Forbidden(f"{self.user.login} may not {permission.value}; this needs one of the roles {needed}")
@@ -181,10 +212,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedSession:
-    """What sign-in gives: the token is shown to the browser once and stored hashed."""
+    """What sign-in gives: the token is shown to the browser once and stored hashed. code_due: a code is next."""
 
     token: str
     user: User
+    code_due: bool
 
 
 CURRENT_PERSON: ContextVar[Person | None] = ContextVar("current_person", default=None)
@@ -217,7 +249,13 @@ def token_hash(token: str) -> bytes:
 class Accounts:
     """Accounts and sign-in. Every method may raise StoreUnavailable."""
 
-    def __init__(self, engine: Engine, *, rules: AccountRules | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        rules: AccountRules | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._engine = engine
         self._clock = clock or SystemClock()
         self.rules = rules or AccountRules()
@@ -273,8 +311,8 @@ class Accounts:
         return password
 
     def reset_password(self, login: str, *, by: str) -> str:
-        """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, and a
-        lock by failures is lifted. Raises UnknownUser.
+        """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, their
+        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser.
         """
         password = secrets.token_urlsafe(12)
         now_us = self._clock.now_us()
@@ -283,6 +321,7 @@ class Accounts:
             set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
             clear_login_failures(session, login)
             close_user_sessions(session, user.user_id)
+            drop_tokens(session, user.user_id)
             append_audit(session, actor=by, action="password.reset", target=login, detail={}, now_us=now_us)
         return password
 
@@ -326,7 +365,11 @@ class Accounts:
         now_us = self._clock.now_us()
         with shared_session(self._engine) as session:
             found = list_sessions(session, None if login is None else _known(session, login).user_id)
-        return [each for each in found if now_us < self.rules.ends_at_us(each.expires_at_us, each.last_seen_us)]
+        return [
+            each
+            for each in found
+            if not each.code_due and now_us < self.rules.ends_at_us(each.expires_at_us, each.last_seen_us)
+        ]
 
     def revoke(self, login: str, session_id: bytes, *, by: str) -> None:
         """End one session of a person. Raises UnknownUser, UnknownSession."""
@@ -368,9 +411,7 @@ class Accounts:
         if user is None or not right or user.disabled:
             self._count_failure(login, now_us=now_us)
             raise SignInRefused("login.wrong")
-        token = secrets.token_urlsafe(32)
         with shared_session(self._engine) as session:
-            clear_login_failures(session, login)
             if stored is not None and _HASHER.check_needs_rehash(stored):
                 set_password(
                     session,
@@ -379,17 +420,52 @@ class Accounts:
                     must_change=user.must_change_password,
                     now_us=now_us,
                 )
-            open_session(
-                session,
-                token_hash=token_hash(token),
-                user_id=user.user_id,
-                now_us=now_us,
-                expires_at_us=now_us + self.rules.session_lasts_s * US_PER_S,
-                address=origin.address,
-                browser=origin.browser[:_BROWSER_LIMIT],
+            factor = find_factor(session, user.user_id)
+            if factor is not None and factor.confirmed:
+                # failures are forgotten with the right code only: who has the password could guess codes without end
+                return self.open(session, user, origin, now_us=now_us, code_due=True)
+            clear_login_failures(session, login)
+            return self.open(session, user, origin, now_us=now_us)
+
+    def open(
+        self, session: Session, user: User, origin: Origin, *, now_us: int, code_due: bool = False, **detail: str
+    ) -> OpenedSession:
+        """A new session in this transaction. code_due: it may only give a one-time code, and waits for it a while."""
+        token = secrets.token_urlsafe(32)
+        lasts_s = CODE_WITHIN_S if code_due else self.rules.session_lasts_s
+        open_session(
+            session,
+            token_hash=token_hash(token),
+            user_id=user.user_id,
+            now_us=now_us,
+            expires_at_us=now_us + lasts_s * US_PER_S,
+            address=origin.address,
+            browser=origin.browser[:_BROWSER_LIMIT],
+            code_due=code_due,
+        )
+        if not code_due:
+            append_audit(
+                session, actor=user.login, action="session.opened", target=user.login, detail=detail, now_us=now_us
             )
-            append_audit(session, actor=login, action="session.opened", target=login, detail={}, now_us=now_us)
-        return OpenedSession(token=token, user=user)
+        return OpenedSession(token=token, user=user, code_due=code_due)
+
+    def reset_second_factor(self, login: str, *, by: str) -> None:
+        """For a person who lost their authenticator and recovery codes: it is off and their sessions end, a lock by
+        failures is lifted. Raises UnknownUser.
+        """
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            drop_factor(session, user.user_id)
+            clear_login_failures(session, login)
+            close_user_sessions(session, user.user_id)
+            append_audit(
+                session,
+                actor=by,
+                action="second_factor.reset",
+                target=user.login,
+                detail={},
+                now_us=self._clock.now_us(),
+            )
 
     def sign_out(self, token: str) -> None:
         """End a session; one that is already gone is no error."""
@@ -399,12 +475,7 @@ class Accounts:
     def change_password(self, person: Person, current: str, new: str, again: str) -> None:
         """Set a new password and end every other session of the person. Raises PasswordRefused and says why."""
         user, now_us = person.user, self._clock.now_us()
-        self._refuse_locked(user.login, now_us=now_us)
-        with shared_session(self._engine) as session:
-            stored = password_hash_of(session, user.user_id)
-        if stored is None or not self._matches(stored, current):
-            self._count_failure(user.login, now_us=now_us)
-            raise PasswordRefused("login.current_wrong")
+        self.check_password(person, current)
         if new != again:
             raise PasswordRefused("login.not_the_same")
         if not self.rules.password_minimum <= len(new) <= PASSWORD_MAXIMUM:
@@ -418,17 +489,38 @@ class Accounts:
                 session, actor=user.login, action="password.changed", target=user.login, detail={}, now_us=now_us
             )
 
-    def _refuse_locked(self, login: str, *, now_us: int) -> None:
-        since_us = now_us - self.rules.locked_for_s * US_PER_S
+    def check_password(self, person: Person, password: str) -> None:
+        """Whether it is the person who sits there. Raises PasswordRefused, SignInRefused where it is locked."""
+        user, now_us = person.user, self._clock.now_us()
+        self._refuse_locked(user.login, now_us=now_us)
         with shared_session(self._engine) as session:
-            failures = count_login_failures(session, login, since_us=since_us)
-        if failures >= self.rules.failures_allowed:
-            raise SignInRefused("login.locked", minutes=max(1, self.rules.locked_for_s // 60))
+            stored = password_hash_of(session, user.user_id)
+        if stored is None or not self._matches(stored, password):
+            self._count_failure(user.login, now_us=now_us)
+            raise PasswordRefused("login.current_wrong")
+
+    def _refuse_locked(self, login: str, *, now_us: int) -> None:
+        with shared_session(self._engine) as session:
+            locked = self.locked(session, login, now_us=now_us)
+        if locked:
+            raise self.lock_refusal()
+
+    def locked(self, session: Session, login: str, *, now_us: int) -> bool:
+        """Whether too many failures have locked this login."""
+        since_us = now_us - self.rules.locked_for_s * US_PER_S
+        return count_login_failures(session, login, since_us=since_us) >= self.rules.failures_allowed
+
+    def lock_refusal(self) -> SignInRefused:
+        return SignInRefused("login.locked", minutes=max(1, self.rules.locked_for_s // 60))
 
     def _count_failure(self, login: str, *, now_us: int) -> None:
         with shared_session(self._engine) as session:
-            record_login_failure(session, login, now_us=now_us)
-            append_audit(session, actor=login, action="session.refused", target=login, detail={}, now_us=now_us)
+            self.record_failure(session, login, now_us=now_us)
+
+    def record_failure(self, session: Session, login: str, *, now_us: int, **detail: str) -> None:
+        """Count a failed sign-in of this login."""
+        record_login_failure(session, login, now_us=now_us)
+        append_audit(session, actor=login, action="session.refused", target=login, detail=detail, now_us=now_us)
 
     def _hash(self, password: str) -> str:
         with self._hashing:
@@ -533,6 +625,7 @@ class SessionGate:
             session_id=session_id,
             expires_at_us=found.expires_at_us,
             active_at_us=found.last_seen_us,
+            due=self._rules.due(found.user, second_factor=found.second_factor, code_due=found.code_due),
         )
         with self._lock:
             before = self._remembered.pop(session_id, None)

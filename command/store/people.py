@@ -6,14 +6,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S
 from command.domain.people import Role, User
-from command.store.tables import LOGIN_FAILURE, PERSON, WEB_SESSION
+from command.store.tables import LOGIN_FAILURE, PERSON, SECOND_FACTOR, WEB_SESSION
 from command.store.types import SafeText
 
 FAILURES_KEPT_US: Final = 24 * 3_600 * US_PER_S
@@ -31,19 +31,23 @@ class UnknownUser(LookupError):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebSession:
     """An open session and whose it is. session_id: the SHA-256 of its token, which itself is nowhere in the store.
-    address and browser: what the sign-in came from, as it said itself.
+    address and browser: what the sign-in came from, as it said itself. code_due: the password was right, and the
+    one-time code is still to come. second_factor: the person has one.
     """
 
     session_id: bytes
     user: User
     address: str
     browser: str
+    code_due: bool
+    second_factor: bool
     opened_at_us: int
     last_seen_us: int
     expires_at_us: int
 
 
-def _user(row: Row[Any]) -> User:
+def user_of(row: Row[Any]) -> User:
+    """The account of a row that holds the columns of PERSON."""
     return User(
         user_id=row.user_id,
         login=row.login,
@@ -78,13 +82,13 @@ def create_user(session: Session, user: User, *, password_hash: str, now_us: int
 def find_user_by_login(session: Session, login: str) -> User | None:
     """The account with this login, case not minded; None where there is none."""
     row = session.execute(select(PERSON).where(_same_login(PERSON.c.login, login))).one_or_none()
-    return None if row is None else _user(row)
+    return None if row is None else user_of(row)
 
 
 def find_user(session: Session, user_id: uuid.UUID) -> User | None:
     """The account of this id; None where there is none."""
     row = session.execute(select(PERSON).where(PERSON.c.user_id == user_id)).one_or_none()
-    return None if row is None else _user(row)
+    return None if row is None else user_of(row)
 
 
 def save_rights(session: Session, user: User) -> None:
@@ -97,12 +101,12 @@ def save_rights(session: Session, user: User) -> None:
 def lock_admins(session: Session) -> list[User]:
     """The administrators who can sign in; nobody else changes them until this transaction ends."""
     query = select(PERSON).where(PERSON.c.roles.contains([Role.ADMIN.value]), PERSON.c.disabled.is_(False))
-    return [_user(row) for row in session.execute(query.order_by(PERSON.c.user_id).with_for_update())]
+    return [user_of(row) for row in session.execute(query.order_by(PERSON.c.user_id).with_for_update())]
 
 
 def list_users(session: Session) -> list[User]:
     """Every account, by login."""
-    return [_user(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
+    return [user_of(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
 
 
 def count_users(session: Session) -> int:
@@ -135,6 +139,7 @@ def open_session(
     expires_at_us: int,
     address: str = "",
     browser: str = "",
+    code_due: bool = False,
 ) -> None:
     """Open a web session under the SHA-256 of its token, 32 bytes. Sessions that are over are cleared away."""
     session.execute(delete(WEB_SESSION).where(WEB_SESSION.c.expires_at <= now_us))
@@ -147,6 +152,7 @@ def open_session(
             expires_at=expires_at_us,
             address=address,
             browser=browser,
+            code_due=code_due,
         )
     )
 
@@ -169,19 +175,33 @@ def list_sessions(session: Session, user_id: uuid.UUID | None = None) -> list[We
 
 
 def _sessions() -> Select[Any]:
-    return select(PERSON, WEB_SESSION).join(WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id)
+    return select(PERSON, WEB_SESSION, has_second_factor().label("second_factor")).join(
+        WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id
+    )
 
 
 def _web_session(row: Row[Any]) -> WebSession:
     return WebSession(
         session_id=row.token_sha256,
-        user=_user(row),
+        user=user_of(row),
         opened_at_us=row.opened_at,
         last_seen_us=row.last_seen_at,
         expires_at_us=row.expires_at,
         address=row.address,
         browser=row.browser,
+        code_due=row.code_due,
+        second_factor=row.second_factor,
     )
+
+
+def has_second_factor() -> ColumnElement[bool]:
+    """Whether the PERSON of a query has a confirmed second factor."""
+    return exists().where(SECOND_FACTOR.c.user_id == PERSON.c.user_id, SECOND_FACTOR.c.confirmed)
+
+
+def users_with_second_factor(session: Session) -> frozenset[uuid.UUID]:
+    query = select(SECOND_FACTOR.c.user_id).where(SECOND_FACTOR.c.confirmed)
+    return frozenset(session.execute(query).scalars())
 
 
 def touch_session(session: Session, token_hash: bytes, *, now_us: int) -> None:

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute
 from websockets import Origin
 from websockets.sync.client import ClientConnection, connect
 
+from command.api.rate import RateRules
 from command.api.web import make_web
 from command.domain.alert import Alert, Finding, FindingKind, Severity
 from command.domain.clock import SystemClock
@@ -30,8 +31,11 @@ from command.domain.people import Role
 from command.domain.realm import Realm
 from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
+from command.operations.codes import CodeKey
 from command.operations.console import Console
 from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 from command.services import Endpoints
 from command.store.alerts import record_findings
 from command.store.engine import make_engine, realm_session
@@ -165,6 +169,12 @@ def account_rules() -> AccountRules:
 
 
 @pytest.fixture
+def rate_rules() -> RateRules:
+    """Overridden where a test needs other limits."""
+    return RateRules()
+
+
+@pytest.fixture
 def basemap(tmp_path: Path) -> Path:
     """10,000 bytes that stand for a basemap: range requests do not read it."""
     path = tmp_path / "japan.pmtiles"
@@ -174,7 +184,12 @@ def basemap(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(
-    database_url: str, endpoints: Endpoints, account_rules: AccountRules, basemap: Path, eventually: Callable[..., None]
+    database_url: str,
+    endpoints: Endpoints,
+    account_rules: AccountRules,
+    rate_rules: RateRules,
+    basemap: Path,
+    eventually: Callable[..., None],
 ) -> Iterator[Web]:
     """The console of a drill, served by uvicorn in a thread, on a fresh database."""
     engine = make_engine(database_url)
@@ -185,10 +200,14 @@ def web(
     accounts = Accounts(engine, rules=account_rules)
     first = accounts.ensure_first_admin()
     assert first is not None
+    factors = SecondFactors(engine, accounts=accounts, key=CodeKey(bytes(range(32))))
     gate = SessionGate(engine, rules=account_rules)
     application = make_web(
         console=console,
         accounts=accounts,
+        factors=factors,
+        tokens=ApiTokens(engine, accounts=accounts),
+        rate=rate_rules,
         gate=gate,
         basemap=basemap,
         mount=lambda server: mount_console(server, console),

@@ -227,6 +227,8 @@ def _application(mount: Callable[[FastAPI], None]) -> FastAPI:
     return make_web(
         console=SimpleNamespace(realm=None),  # type: ignore[arg-type]  # none of its routes is asked for
         accounts=None,  # type: ignore[arg-type]
+        factors=None,  # type: ignore[arg-type]
+        tokens=None,  # type: ignore[arg-type]
         gate=_Gate(),  # type: ignore[arg-type]
         basemap=Path("none"),
         mount=mounted,

@@ -114,6 +114,8 @@ def test_a_session_lives_until_it_is_closed_and_is_stored_by_its_hash_only(sessi
         expires_at_us=NOW_US + 100,
         address="",
         browser="",
+        code_due=False,
+        second_factor=False,
     )
     close_user_sessions(session, sato.user_id, but=token("here"))
     assert find_session(session, token("elsewhere")) is None
