@@ -53,6 +53,8 @@ PAGES: Final = frozenset({"/", "/account", "/account/second", "/password", "/peo
 """Whoever opens one of these and may not yet is shown the way there instead of a problem document."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
+SIGN_IN_COSTS: Final = 20.0
+"""Requests that one try to sign in counts as: hashing a password keeps a processor busy."""
 FOR_TOKENS: Final = ("/api/", "/ws/")
 """All that an API token opens, as far as its scopes and its owner's roles go."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -143,7 +145,10 @@ class Guard:
 
     def _too_often(self, connection: HTTPConnection, person: Person | None) -> Response | None:
         address = connection.client.host if connection.client is not None else ""
-        wait_s = self._rate.wait_s(person.session_id if person else address.encode(), now_s=monotonic())
+        who = person.session_id if person else address.encode()
+        scope = connection.scope
+        hashes = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/login"
+        wait_s = self._rate.wait_s(who, now_s=monotonic(), cost=SIGN_IN_COSTS if hashes else 1.0)
         if not wait_s:
             return None
         answer = problem(429, f"too many requests; ask again in {math.ceil(wait_s)} s, and less often")

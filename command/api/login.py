@@ -27,6 +27,7 @@ from command.operations.people import (
     SignInRefused,
     csrf_token,
     current_person,
+    token_hash,
 )
 from command.operations.second_factor import SecondFactors
 
@@ -76,8 +77,9 @@ def login_router(
             opened = await asyncio.to_thread(accounts.sign_in, login, password, origin=origin_of(request))
         except SignInRefused as exc:
             return sign_in_form(request, login=login, error=text(language, exc.key, **exc.params))
-        if request.cookies.get(SESSION_COOKIE):  # whoever signs in anew leaves the session before
-            await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
+        if before := request.cookies.get(SESSION_COOKIE):  # whoever signs in anew leaves the session before
+            await asyncio.to_thread(accounts.sign_out, before)
+            gate.forget(token_hash(before))
         return let_in(opened, "/second" if opened.code_due else "/")
 
     def let_in(opened: OpenedSession, where: str) -> Response:

@@ -49,6 +49,13 @@ class Reader:
         label = f' aria-label="{escape(name)}"' if name else ""
         return f'<form method="post" action="{action}"{label}>{csrf_field(self.csrf)}{inside}</form>'
 
+    def ask(self, key: str, form: str) -> str:
+        """What cannot be taken back asks first, without a script: the form opens under what it does."""
+        return (
+            f'<details class="sure"><summary>{self.t(key)}</summary>'
+            f"<p class=help>{self.t('account.sure')}</p>{form}</details>"
+        )
+
     def button(self, key: str, *, kind: str = "quiet", name: str = "", value: str = "", of: str = "") -> str:
         """of: what it is about, for those who hear the page and not see it."""
         sent = f' name="{name}" value="{escape(value)}"' if name else ""
@@ -127,9 +134,12 @@ def _token_table(reader: Reader, tokens: Sequence[ApiToken]) -> str:
         f"<td>{', '.join(_permission(reader, p) for p in SCOPES if p in each.scopes)}</td>"
         f"<td>{jst_minute(each.expires_at_us)}{' ' + reader.t('account.token_expired') if each.expired else ''}</td>"
         f"<td>{'-' if each.last_used_us is None else jst_minute(each.last_used_us)}</td><td>"
-        + reader.form(
-            "/account/tokens/revoke",
-            reader.button("account.token_revoke", name="token", value=str(each.token_id), of=each.name),
+        + reader.ask(
+            "account.token_revoke",
+            reader.form(
+                "/account/tokens/revoke",
+                reader.button("account.token_revoke", kind="go", name="token", value=str(each.token_id), of=each.name),
+            ),
         )
         + "</td></tr>"
         for each in tokens
@@ -230,8 +240,9 @@ def people_page(
     )
     heads = "".join(
         f'<th scope="col">{reader.t(key)}</th>'
-        for key in ("login.login", "people.name", "people.roles", "people.state", "account.second", "account.sessions")
+        for key in ("login.login", "people.name", "people.roles", "people.state", "account.second")
     )
+    heads += f'<th scope="col" class="number">{reader.t("people.open_sessions")}</th>'
     form = (
         field("login", text(reader.language, "login.login"), value=given.get("login", ""), autocomplete="off")
         + field("name", text(reader.language, "people.name"), value=given.get("name", ""), autocomplete="off")
@@ -261,16 +272,19 @@ def person_page(
     body = (
         _facts({reader.t("people.name"): escape(user.display_name), reader.t("people.state"): _state(reader, user)})
         + f"<h2>{reader.t('people.roles')}</h2>"
-        + reader.form(f"{at}/roles", _role_boxes(reader, user.roles) + reader.button("people.save_roles", kind="go"))
+        + reader.form(
+            f"{at}/roles", _role_boxes(reader, user.roles, named=False) + reader.button("people.save_roles", kind="go")
+        )
         + f"<h2>{reader.t('people.access')}</h2>"
-        + f'<div class="row">{reader.form(f"{at}/password", reader.button("people.reset_password"))}'
-        + (reader.form(f"{at}/second-off", reader.button("people.second_off")) if second_factor else "")
+        + '<div class="row">'
+        + _asked(reader, f"{at}/password", "people.reset_password")
+        + (_asked(reader, f"{at}/second-off", "people.second_off") if second_factor else "")
+        + (_asked(reader, f"{at}/tokens/revoke-all", "people.revoke_tokens") if tokens else "")
         + reader.form(f"{at}/disabled", reader.button(shut, name="disabled", value="no" if user.disabled else "yes"))
-        + (reader.form(f"{at}/tokens/revoke-all", reader.button("people.revoke_tokens")) if tokens else "")
         + f"</div><p class=help>{reader.t('people.access_help')}</p>"
         + f"<h2>{reader.t('account.sessions')}</h2>"
         + _session_table(reader, sessions, action=f"{at}/sessions/revoke")
-        + (reader.form(f"{at}/sessions/revoke-all", reader.button("people.revoke_all")) if sessions else "")
+        + (_asked(reader, f"{at}/sessions/revoke-all", "people.revoke_all") if sessions else "")
     )
     return reader.page(user.login, body, error=error, note=note)
 
@@ -283,6 +297,10 @@ def secret_page(reader: Reader, title: str, shown: Sequence[str], *, what: str, 
         f'<p><a href="{back}">{reader.t("account.noted")}</a></p>'
     )
     return reader.page(title, body)
+
+
+def _asked(reader: Reader, action: str, key: str) -> str:
+    return reader.ask(key, reader.form(action, reader.button(key, kind="go")))
 
 
 def _facts(facts: Mapping[str, str]) -> str:
@@ -302,13 +320,14 @@ def _state(reader: Reader, user: User) -> str:
     return reader.t(f"people.state_{key}")
 
 
-def _role_boxes(reader: Reader, held: frozenset[Role]) -> str:
+def _role_boxes(reader: Reader, held: frozenset[Role], *, named: bool = True) -> str:
     boxes = "".join(
         f'<label class="box"><input type="checkbox" name="role" value="{role.value}"'
         f"{' checked' if role in held else ''}><span>{reader.t(f'role.{role.value}')}</span></label>"
         for role in Role
     )
-    return f"<fieldset><legend>{reader.t('people.roles')}</legend>{boxes}</fieldset>"
+    hidden = "" if named else " class=unseen"
+    return f"<fieldset><legend{hidden}>{reader.t('people.roles')}</legend>{boxes}</fieldset>"
 
 
 def _session_table(reader: Reader, sessions: Sequence[WebSession], *, action: str) -> str:

@@ -25,13 +25,13 @@ class RateLimit:
         self._rules = rules
         self._buckets: dict[bytes, tuple[float, float]] = {}
 
-    def wait_s(self, who: bytes, *, now_s: float) -> float:
-        """0 where the request may pass, and it is counted; otherwise how long to wait for the next."""
+    def wait_s(self, who: bytes, *, now_s: float, cost: float = 1.0) -> float:
+        """0 where the request may pass, and it is counted `cost` times; otherwise how long to wait for the next."""
         left, since_s = self._buckets.pop(who, (float(self._rules.burst), now_s))
         left = min(self._rules.burst, left + (now_s - since_s) * self._rules.requests_per_s)
-        passes = left >= 1.0
+        passes = left >= cost
         # the bucket that was used longest ago makes room: it has filled up since, or its owner has paused
         while len(self._buckets) >= _KEPT:
             del self._buckets[next(iter(self._buckets))]
-        self._buckets[who] = (left - passes, now_s)
-        return 0.0 if passes else (1.0 - left) / self._rules.requests_per_s
+        self._buckets[who] = (left - passes * cost, now_s)
+        return 0.0 if passes else (cost - left) / self._rules.requests_per_s

@@ -161,11 +161,11 @@ def test_every_permission_has_a_name_in_both_languages() -> None:
 class TestWhereRequestsAreFew:
     @pytest.fixture
     def rate_rules(self) -> RateRules:
-        return RateRules(requests_per_s=0.05, burst=20)
+        return RateRules(requests_per_s=0.05, burst=60)
 
     def test_who_asks_too_often_is_told_when_to_come_back_and_nobody_else_is(self, web: Any) -> None:
         with web.signed_in(Role.OFFICER) as one, web.signed_in(Role.OFFICER) as two:
-            answers = [one.get("/api/pulse") for _ in range(25)]
+            answers = [one.get("/api/pulse") for _ in range(65)]
             refused = answers[-1]
             assert answers[0].status_code == 200
             assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
@@ -179,6 +179,10 @@ def test_a_bucket_fills_up_again_and_never_beyond_its_rim() -> None:
     assert limit.wait_s(b"b", now_s=0.0) == 0.0
     assert limit.wait_s(b"a", now_s=0.5) == 0.0
     assert [limit.wait_s(b"a", now_s=1_000.0) for _ in range(4)][2:] == [0.0, 0.5]
+    # and what costs more leaves less
+    assert limit.wait_s(b"c", now_s=0.0, cost=2.0) == 0.0
+    assert limit.wait_s(b"c", now_s=0.0, cost=2.0) == 0.5
+    assert limit.wait_s(b"c", now_s=0.0) == 0.0
 
 
 def test_scopes_never_add_to_what_roles_grant(web: Any) -> None:
