@@ -92,5 +92,5 @@ def test_a_bad_setting_stops_the_start() -> None:
         make_source({"kind": "ais", "name": "a", "endpoint": "10110"})
     with pytest.raises(ValidationError, match="duplicate_window_s"):
         make_source({"kind": "ais", "name": "a", "endpoint": "udp://127.0.0.1:1", "duplicate_window_s": -1})
-    with pytest.raises(UnknownSource, match="choose from ais, csv, mavlink, replay"):
+    with pytest.raises(UnknownSource, match="choose from ais, cot, csv, mavlink, replay"):
         source_class("radar")
