@@ -123,6 +123,44 @@ def test_a_new_alert_neither_moves_nor_unselects_what_the_officer_reads(page: Pa
     expect(page.locator("#announce")).to_contain_text("緊急")
 
 
+COUNT_TONES = """
+window.tones = 0;
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (at) { window.tones += 1; start.call(this, at); };
+"""
+
+
+def test_a_new_alert_sounds_and_shows_itself_whatever_the_list_is_filtered_to(
+    page: Page, web: Any, eventually: Callable[..., None]
+) -> None:
+    # given an officer who looks at medium alerts only
+    page.add_init_script(COUNT_TONES)
+    first, second = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU"), web.vessel(431000002, 129.4, 34.3)
+    web.put_tracks([first, second])
+    web.raise_alert(second, severity=Severity.MEDIUM)
+    _sign_in(page, web)
+    expect(page.locator("[data-alert]")).to_have_count(1)
+    page.keyboard.press("3")
+    expect(page.locator("[data-chip=medium]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".sound")).to_have_attribute("data-sound", "on")
+    # when a critical one is raised
+    alert = web.raise_alert(first, severity=Severity.CRITICAL)
+    # then it shows and sounds, again and again
+    note = page.locator(f"[data-note='{alert.alert_id}']")
+    expect(note).to_contain_text("KAIYO MARU")
+    expect(note).to_contain_text("緊急")
+    eventually(lambda: page.evaluate("window.tones") > 4)
+    # when it is opened from there
+    note.locator(".note-words").click()
+    expect(page.locator("#detail")).to_contain_text("KAIYO MARU")
+    expect(note).to_have_count(0)
+    # when it is muted, then that is kept
+    page.keyboard.press("s")
+    expect(page.locator("#sound-state")).to_have_text("音 切")
+    page.reload()
+    expect(page.locator("#sound-state")).to_have_text("音 切")
+
+
 def test_a_database_that_goes_away_is_told_with_the_age_of_what_is_shown(page: Page, web: Any) -> None:
     # given a console that shows an alert
     vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
