@@ -25,7 +25,7 @@ from command.app.sources import make_feeds
 from command.domain.clock import Clock, ScenarioClock, SystemClock
 from command.domain.realm import Realm, RealmKind
 from command.i18n import text
-from command.operations.drill import free_ports, load_scenario
+from command.operations.drill import free_drill_ports, load_scenario
 from command.operations.drills.scenario import Scenario
 from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
@@ -147,7 +147,7 @@ def _choose(settings: Settings, engine: Engine, drill: str | None) -> _Plan:
         return _Plan(realm=Realm.parse("live"), scenario=None)
     realm = Realm.parse(f"drill-{drill or FIRST_DRILL}")
     ports = _known_ports(settings, realm) if _mark(settings, realm).exists() else None
-    scenario = load_scenario(drill_name(realm), ports=ports or free_ports())
+    scenario = load_scenario(drill_name(realm), ports=ports or free_drill_ports())
     ports_file(settings, realm).write_text(json.dumps(dict(scenario.ports)))
     return _Plan(realm=realm, scenario=scenario)
 

