@@ -32,7 +32,7 @@ class Running:
 
     def stop(self) -> None:
         self.supervisor.request_stop()
-        self.thread.join(timeout=30)
+        self.thread.join(timeout=60)
         assert not self.thread.is_alive()
         self.supervisor.release()
 
@@ -45,7 +45,10 @@ def pid_of(data_dir: Path, name: str) -> int | None:
 
 
 def alive(pid: int | None) -> bool:
-    return pid is not None and psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_killed_child_is_started_again_and_the_stop_ends_all(tmp_path: Path, eventually: Callable[..., None]) -> None:

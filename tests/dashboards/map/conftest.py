@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
+PATIENCE_MS = 60_000
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -106,6 +107,7 @@ def browser() -> Iterator[Browser]:
 def local_page(browser: Browser) -> Iterator[Page]:
     """A page on which a request to another machine, or an error of a script, fails the test."""
     context = browser.new_context(viewport={"width": 900, "height": 600}, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     errors: list[str] = []
     hosts: set[str | None] = set()
