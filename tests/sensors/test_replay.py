@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -122,6 +123,9 @@ def test_a_telemetry_log_is_read_by_the_mavlink_decoder(shared_data: Path, sink:
         ("a.csv", b"a,b\n1,2\n", "declare its columns .* its first line is: a,b"),
         ("a.log", b"\x00\x01\x02" * 100, "no NMEA sentence in its first 300 bytes"),
         ("a.txt", b"", "no NMEA sentence"),
+        ("a.tlog", b"\x00\x01\x02" * 100, "no MAVLink message behind a time in its first 300 bytes"),
+        ("a.tlog", struct.pack(">Q", 1_790_000_000_000_000) + b"\xfe\x09" + bytes(40), "no MAVLink message"),
+        ("a.TLOG", b"", "no MAVLink message"),
     ],
 )
 def test_a_file_that_is_no_recording_says_why(tmp_path: Path, name: str, content: bytes, says: str) -> None:

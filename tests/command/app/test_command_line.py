@@ -56,6 +56,18 @@ def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], set
     assert not (folder / "data" / "pg").exists()
 
 
+@pytest.mark.parametrize("name", ["a.nm4", "a.csv", "a.tlog"])
+def test_what_is_no_recording_is_refused_before_any_server_is_started(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x00 rubbish \xfe\xfd" * 1_000)
+
+    done = run(folder, "replay", name)
+
+    assert done.stderr.startswith(f"mizugiwa: {name}: ")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert not (folder / "data").exists()
+
+
 def test_a_console_port_that_another_program_has_stops_the_start(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = run(folder, "up", port=other.getsockname()[1])
