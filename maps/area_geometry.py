@@ -151,6 +151,11 @@ def _unwrapped_ring(ring: Floats) -> Floats:
 def _cut_at_antimeridian(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     """The same shape with longitudes in -180..180; what reaches over the antimeridian becomes two that meet there."""
     west, _, east, _ = geometry.bounds
+    if west >= -180.0 and east <= 180.0:
+        # Nothing to cut: the points stay in the order in which people gave them.
+        whole = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon) and not part.is_empty]
+        oriented: Polygon | MultiPolygon = shapely.orient_polygons(whole[0] if len(whole) == 1 else MultiPolygon(whole))
+        return oriented
     pieces: list[Polygon] = []
     for turn in range(int(np.floor((west + 180.0) / 360.0)), int(np.ceil((east + 180.0) / 360.0))):
         world = shapely.box(-180.0 + 360.0 * turn, -90.0, 180.0 + 360.0 * turn, 90.0)
