@@ -285,6 +285,7 @@
     j: () => move(1), k: () => move(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
+    g: () => side(state.side === "areas" ? "closed" : "areas"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
     1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
@@ -378,6 +379,7 @@
     sendAck();
   });
 
+  window.mizugiwaPage = { toast };
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {
