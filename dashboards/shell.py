@@ -123,6 +123,7 @@ def _help(view: View) -> Component:
         ("1 2 3 4", "filter"),
         ("/", "search"),
         ("T", "list"),
+        ("G", "areas"),
         ("Home", "home"),
         ("N", "walk"),
         ("S", "sound"),

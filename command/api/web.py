@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command.api.alerts import alerts_router
+from command.api.areas import add_area_problems, areas_router
 from command.api.guard import Guard
 from command.api.live import live_router
 from command.api.login import login_router
@@ -51,10 +52,12 @@ def make_web(
 
     web = FastAPI(title="Mizugiwa", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     add_problem_handlers(web)
+    add_area_problems(web)
     for router in (
         login_router(accounts, gate=gate, realm=console.realm, secure=secure),
         alerts_router(console),
         tracks_router(console),
+        areas_router(console),
         places_router(console),
         state_router(console, gate),
         live_router(console, gate),

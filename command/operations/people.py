@@ -74,11 +74,13 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    EDIT_AREAS = "edit areas"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
 }
 
 

@@ -19,7 +19,7 @@
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
 
-  window.mizugiwaPage = { t, setProps };
+  window.mizugiwaPage = { t, setProps, toast };
 
   // ---- time -------------------------------------------------------------------------------------------------
   const realmNow = () =>
@@ -290,6 +290,7 @@
     j: () => move(1), k: () => move(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
+    g: () => side(state.side === "areas" ? "closed" : "areas"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
     s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
