@@ -13,6 +13,7 @@ PANELS: Final[Mapping[str, str]] = {
     "triage": "dashboards.panels.triage:Triage",
     "drawer": "dashboards.panels.drawer:Drawer",
     "track_list": "dashboards.panels.track_list:TrackList",
+    "areas": "dashboards.panels.areas:Areas",
     "health": "dashboards.panels.health:Health",
 }
 

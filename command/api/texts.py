@@ -12,7 +12,7 @@ from command.i18n import texts
 from command.operations.access import needs
 from command.operations.people import Permission
 
-SHOWN: Final = ("console.", "triage.", "severity.", "map.", "kind.", "status.")
+SHOWN: Final = ("alarm.", "area.kind.", "areas.", "console.", "triage.", "severity.", "map.", "kind.", "status.")
 """Texts that a script may need, by the beginning of their key."""
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command.api.account import account_router
 from command.api.alerts import alerts_router
+from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import Guard
 from command.api.live import live_router
@@ -76,12 +77,14 @@ def make_web(
         dependencies=[Depends(permission_check(of_the_pages))],
     )
     add_problem_handlers(web)
+    add_area_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
         tracks_router(console),
+        areas_router(console),
         places_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),

@@ -99,12 +99,14 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    EDIT_AREAS = "edit areas"
     MANAGE_PEOPLE = "manage people"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }
 
