@@ -176,12 +176,19 @@ class HeadsFile:
                 continue
         return None
 
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Every line with its number, from 1."""
-        if self.path.exists():
-            with self.path.open(encoding="utf-8", errors="replace") as file:
-                for number, line in enumerate(file, start=1):
-                    yield number, line.rstrip("\n")
+    def size(self) -> int:
+        """Bytes; 0 where there is no file."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def lines(self, *, size: int) -> Iterator[tuple[int, str]]:
+        """Every line of the first `size` bytes with its number, from 1."""
+        if size == 0:
+            return
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if file.tell() > size:
+                    return
+                yield number, line.decode("utf-8", "replace").rstrip("\n")
 
 
 def remember_key(folder: Path, key: str) -> None:

@@ -89,10 +89,10 @@ class _Check:
     def say(self, wrong: Wrong, detail: str, audit_id: int | None = None) -> None:
         self.found.append(Found(wrong=wrong, detail=detail, audit_id=audit_id))
 
-    def outside(self, heads: HeadsFile) -> Iterator[SignedHead]:
+    def outside(self, heads: HeadsFile, *, size: int) -> Iterator[SignedHead]:
         """The heads of the file, in order; what is no head, or a second one of its batch, is said."""
         at, seen = 0, ""
-        for number, line in heads.lines():
+        for number, line in heads.lines(size=size):
             try:
                 head = read_line(line)
             except BadLine as exc:
@@ -182,12 +182,15 @@ def verify(engine: Engine, *, folder: Path, keys: frozenset[str] | None, sealed_
     keys: the public keys to believe; None for those that stand in the folder, which whoever can write there can
     change as well. sealed_within_s: entries that wait for their seal get so long. Raises StoreUnavailable and OSError.
     """
-    _wait_for_seal(engine, within_s=sealed_within_s)
+    asked_id = _wait_for_seal(engine, within_s=sealed_within_s)
     heads = HeadsFile(folder)
+    # sealing goes on meanwhile, and a head is in the database before it is in the file: what the file has now, the
+    # database has; what comes later is for the next time
+    size = heads.size()
     with shared_session(engine) as session:
         check = _Check(session, known_keys(folder) if keys is None else keys)
         newest = last_head(session)
-        inside, outside = check.inside(), check.outside(heads)
+        inside, outside = check.inside(), check.outside(heads, size=size)
         here, there = next(inside, None), next(outside, None)
         while here is not None or there is not None:
             at = min(_batch(each) for each in (here, there) if each is not None)
@@ -206,7 +209,7 @@ def verify(engine: Engine, *, folder: Path, keys: frozenset[str] | None, sealed_
                 check.batch(best, in_database=stored is not None)
             here = next(inside, None) if stored is not None else here
             there = next(outside, None) if head is not None else there
-        _beyond(session, check)
+        _beyond(session, check, asked_id=asked_id)
     before = check.before
     return Verified(
         found=tuple(check.found),
@@ -221,8 +224,8 @@ def _batch(head: SignedHead | int) -> int:
     return head if isinstance(head, int) else head.statement.batch
 
 
-def _wait_for_seal(engine: Engine, *, within_s: float) -> None:
-    """An entry of the last seconds is sealed in a moment, where dispatch runs."""
+def _wait_for_seal(engine: Engine, *, within_s: float) -> int:
+    """An entry of the last seconds is sealed in a moment, where dispatch runs. The highest number there was."""
     with shared_session(engine) as session:
         upto_id = last_audit_id(session)
     deadline_s = monotonic() + within_s
@@ -230,18 +233,19 @@ def _wait_for_seal(engine: Engine, *, within_s: float) -> None:
         with shared_session(engine) as session:
             newest = last_head(session)
         if upto_id <= (newest.upto_id if newest else 0):
-            return
+            break
         sleep(_LOOK_EVERY_S)
+    return upto_id
 
 
-def _beyond(session: Session, check: _Check) -> None:
+def _beyond(session: Session, check: _Check, *, asked_id: int) -> None:
     """What no head covers: entries without a seal, and entries that the log itself never wrote."""
     given_out, upto_id = last_audit_id(session), check.before.statement.upto_id if check.before else 0
     if given_out < upto_id:
         check.say(Wrong.HEAD, f"the log's counter stands at {given_out} and {upto_id} was sealed: it was set back")
     for row in audit_rows_outside(session, lowest_id=1, highest_id=max(given_out, upto_id), limit=_PAGE):
         check.say(Wrong.INSERTED, f"the log never gave out this number: {_told(row)}", row.audit_id)
-    for row in audit_rows(session, after_id=upto_id, upto_id=given_out, limit=_PAGE):
+    for row in audit_rows(session, after_id=upto_id, upto_id=asked_id, limit=_PAGE):
         check.say(
             Wrong.NOT_SEALED, f"nothing vouches for it yet; dispatch seals, is it running? {_told(row)}", row.audit_id
         )

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -219,13 +218,20 @@ class _Gate:
     )
 
 
+class _Console:
+    """Has everything that a router takes from a console when it is made, and it is nothing."""
+
+    def __getattr__(self, _: str) -> None:
+        return None
+
+
 def _application(mount: Callable[[FastAPI], None]) -> FastAPI:
     def mounted(web: FastAPI) -> Mounted:
         mount(web)
         return Mounted(script_hashes=(), needs={}, folders=())
 
     return make_web(
-        console=SimpleNamespace(realm=None),  # type: ignore[arg-type]  # none of its routes is asked for
+        console=_Console(),  # type: ignore[arg-type]  # none of its routes is asked for
         accounts=None,  # type: ignore[arg-type]
         factors=None,  # type: ignore[arg-type]
         tokens=None,  # type: ignore[arg-type]
