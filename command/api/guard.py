@@ -98,7 +98,8 @@ class Guard:
             return
         connection = HTTPConnection(scope)
         guarded = self._with_headers(send, scope)
-        bearer = connection.headers.get("authorization")
+        scheme, _, sent = connection.headers.get("authorization", "").partition(" ")
+        bearer = sent.strip() if scheme.casefold() == "bearer" else None
         # who sends a token is whom the token says: the browser's cookies count for nothing then
         cookies = connection.cookies if bearer is None else {}
         token, language = cookies.get(SESSION_COOKIE), language_of(cookies)
@@ -139,8 +140,7 @@ class Guard:
     def _who(self, bearer: str | None, token: str | None) -> Person | None:
         """Whose API token or session it is. Raises StoreUnavailable."""
         if bearer is not None:
-            scheme, _, sent = bearer.partition(" ")
-            return self._tokens.find(sent.strip()) if scheme.casefold() == "bearer" else None
+            return self._tokens.find(bearer)
         return self._gate.find(token) if token else None
 
     def _too_often(self, connection: HTTPConnection, person: Person | None) -> Response | None:
