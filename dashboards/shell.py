@@ -126,6 +126,7 @@ def _help(view: View) -> Component:
         ("G", "areas"),
         ("Home", "home"),
         ("N", "walk"),
+        ("S", "sound"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

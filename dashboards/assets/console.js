@@ -19,6 +19,8 @@
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
 
+  window.mizugiwaPage = { t, setProps, toast };
+
   // ---- time -------------------------------------------------------------------------------------------------
   const realmNow = () =>
     state.pulse ? state.pulse.realm_now_ms + (performance.now() - state.pulseAt) * state.pulse.speed : null;
@@ -93,7 +95,10 @@
     const before = state.pulse;
     state.pulse = answer;
     state.pulseAt = performance.now();
-    if (!before || before.alerts_revision !== answer.alerts_revision) setProps("alerts-revision", { data: answer.alerts_revision });
+    if (!before || before.alerts_revision !== answer.alerts_revision) {
+      setProps("alerts-revision", { data: answer.alerts_revision });
+      document.dispatchEvent(new CustomEvent("mizugiwa:alerts"));
+    }
     state.beat += 1;
     if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
     tick();
@@ -287,6 +292,7 @@
     t: () => side(state.side === "list" ? "closed" : "list"),
     g: () => side(state.side === "areas" ? "closed" : "areas"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
     1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
   };
@@ -379,7 +385,6 @@
     sendAck();
   });
 
-  window.mizugiwaPage = { toast };
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {

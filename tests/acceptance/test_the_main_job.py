@@ -12,39 +12,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from command.domain.geo import Position, destination, distance_m
 from maps.coordinates import dms
 
-OWN = "a long phrase of the watch 7"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 TSUSHIMA = {"lon": 129.35, "lat": 34.3, "zoom": 8.5}
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A browser that fails the test where it asks another machine for anything, or a script fails."""
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test where it asks another machine for anything, or a script fails."""
     outside: list[str] = []
     broken: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    page.close()
     assert not outside
     assert not broken
 
@@ -54,20 +42,11 @@ def is_outside(url: str) -> bool:
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
 
 
-def sign_in(page: Page, url: str, terminal: str) -> None:
-    """First login with the password that `up` showed, and the change of it that is asked for."""
-    found = re.search(r"first login: (\S+)\s+password: (\S+)", terminal)
+def first_login(terminal: str) -> dict[str, str]:
+    """The login and the password that `up` showed."""
+    found = re.search(r"first login: (?P<login>\S+)\s+password: (?P<password>\S+)", terminal)
     assert found is not None
-    login, password = found.groups()
-    page.goto(url)
-    page.fill("#login", login)
-    page.fill("#password", password)
-    page.keyboard.press("Enter")
-    page.fill("#current", password)
-    page.fill("#new", OWN)
-    page.fill("#again", OWN)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#clock-jst:not(:empty)")
+    return found.groupdict()
 
 
 def rendered(page: Page) -> dict[str, tuple[float, float]]:
@@ -83,7 +62,11 @@ def bodies(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(400)
 def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_got(
-    start_up: Callable[..., Any], page: Page, eventually: Callable[..., None], tmp_path: Path
+    start_up: Callable[..., Any],
+    page: Page,
+    sign_in: Callable[..., None],
+    eventually: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     # given the drill, and a responder of its team
     running = start_up("--drill", "tsushima-night", "--speed", "10")
@@ -104,7 +87,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
     ):
         try:
             # when an officer logs in for the first time
-            sign_in(page, running.url, running.terminal)
+            sign_in(page, running.url, **first_login(running.terminal))
             expect(page.locator(".realm strong")).to_contain_text("訓練")
 
             # then the same vessels are rendered at two places at two times
@@ -161,7 +144,11 @@ def free_water_ahead(page: Page, url: str) -> tuple[list[str], dict[str, str]]:
 
 @pytest.mark.timeout(400)
 def test_the_next_vessel_to_enter_what_an_officer_typed_alarms_a_responder(
-    start_up: Callable[..., Any], page: Page, eventually: Callable[..., None], tmp_path: Path
+    start_up: Callable[..., Any],
+    page: Page,
+    sign_in: Callable[..., None],
+    eventually: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     # given the drill under way, and a consumer of the duty team's queue
     running = start_up("--drill", "tsushima-night", "--speed", "10")
@@ -174,7 +161,7 @@ def test_the_next_vessel_to_enter_what_an_officer_typed_alarms_a_responder(
         ) as responder,
     ):
         try:
-            sign_in(page, running.url, running.terminal)
+            sign_in(page, running.url, **first_login(running.terminal))
             found: list[tuple[list[str], dict[str, str]]] = []
             eventually(
                 lambda: found.append(free_water_ahead(page, running.url)) or found[-1][0], within_s=60.0, every_s=1.0
@@ -212,10 +199,9 @@ def test_the_next_vessel_to_enter_what_an_officer_typed_alarms_a_responder(
 
 def test_the_terminal_alone_shows_the_first_password(start_up: Callable[..., Any]) -> None:
     running = start_up("--drill", "tsushima-night")
-    found = re.search(r"password: (\S+)", running.terminal)
-    assert found is not None
+    password = first_login(running.terminal)["password"].encode()
     for log in (running.data_dir / "logs").iterdir():
-        assert found.group(1) not in log.read_text("utf-8")
+        assert password not in log.read_bytes()
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
