@@ -36,6 +36,7 @@ from maps.exchange import MEDIA_TYPES, BadFile, Format, read_features
 CHECK_ROWS: Final = 2_000
 _VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"')
 
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Written = Annotated[str, Field(max_length=4 * MAX_TEXT)] | Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -77,7 +78,7 @@ class Restored(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: int = Field(ge=1, le=2**31 - 1)
+    version: Version
 
 
 class BadTable(ValueError):
@@ -143,19 +144,21 @@ def areas_router(console: Console) -> APIRouter:
         return {"dry_run": dry_run, "areas": [_imported(each) for each in taken]}
 
     @router.get("/{slug}")
-    async def one(slug: str, response: Response) -> dict[str, Any]:
+    async def one(slug: str, response: Response, version: Version | None = None) -> dict[str, Any]:
         current_person().must(Permission.WATCH)
-        newest = (await asyncio.to_thread(book.versions, slug))[0]
-        rings = rings_of(newest.geometry)
+        asked = await asyncio.to_thread(book.one, slug, version=version)
+        rings = rings_of(asked.geometry)
         table = table_json(await asyncio.to_thread(read_table, rings), current_language())
         listed = [{"hole": ring.hole, "rows": rows} for ring, rows in zip(rings, table["rings"], strict=True)]
-        return _versioned(newest, response) | {"table": listed}
+        return _versioned(asked, response) | {"table": listed}
 
     @router.get("/{slug}/versions")
     async def versions(slug: str) -> dict[str, Any]:
         current_person().must(Permission.WATCH)
         found = await asyncio.to_thread(book.versions, slug)
-        return {"type": "FeatureCollection", "features": [feature(area) for area in found]}
+        # Without their shapes, which may be large and many: each version gives its own.
+        listed = [feature(area) | {"geometry": None} for area in found]
+        return {"type": "FeatureCollection", "features": listed}
 
     @router.put("/{slug}")
     async def change(

@@ -72,6 +72,17 @@ class AreaBook:
         with realm_session(self._engine, self._realm) as session:
             return latest_areas(session)
 
+    def one(self, slug: str, *, version: int | None) -> Area:
+        """A version of an area, None for the newest. Raises UnknownArea."""
+        with realm_session(self._engine, self._realm) as session:
+            if version is None:
+                found = next(iter(area_versions(session, slug, limit=1)), None)
+            else:
+                found = area_version(session, slug, version)
+        if found is None:
+            raise UnknownArea("unknown", slug=slug)
+        return found
+
     def versions(self, slug: str) -> list[Area]:
         """The newest VERSION_LIMIT versions of an area, newest first. Raises UnknownArea."""
         with realm_session(self._engine, self._realm) as session:

@@ -39,7 +39,7 @@ def shapes(draw: st.DrawFn) -> Polygon | MultiPolygon:
 
 
 @pytest.mark.parametrize("form", list(Format))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(given_shapes=st.lists(shapes(), min_size=1, max_size=4), name=names)
 def test_what_is_written_comes_back_the_same(
     form: Format, given_shapes: list[Polygon | MultiPolygon], name: str
@@ -169,6 +169,7 @@ def test_a_database_that_is_no_geopackage_is_refused(tmp_path: Path) -> None:
         read_features((tmp_path / "x.db").read_bytes(), Format.GPKG)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300) | st.text(max_size=300).map(str.encode), form=st.sampled_from(Format))
 def test_any_bytes_are_read_or_refused_in_words(data: bytes, form: Format) -> None:
     try:

@@ -47,6 +47,9 @@ def test_an_area_is_drawn_changed_retired_and_restored(web: Any, eventually: Cal
         history = client.get(f"{path}/versions").json()["features"]
         assert [f["properties"]["version"] for f in history] == [4, 3, 2, 1]
         assert {f["properties"]["author"][:8] for f in history} == {"officer-"}
+        second = client.get(f"{path}?version=2")
+        assert (second.headers["etag"], second.json()["properties"]["name_ja"]) == ('"2"', "厳原港")
+        assert client.get(f"{path}?version=9").status_code == 404
 
 
 def test_the_second_of_two_who_edit_is_told_what_the_first_changed(web: Any) -> None:
