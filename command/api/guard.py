@@ -33,6 +33,9 @@ PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_UPLOAD_BYTES: Final = 11 * 1024 * 1024
+UPLOADS: Final = frozenset({"/api/areas/import"})
+"""Where files come in: the one place for a larger body, and for those who are signed in only."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -76,7 +79,8 @@ class Guard:
         if refusal is None and scope["type"] == "websocket" and not same_origin(scope):
             refusal = problem(403, "this page belongs to another site; open the console by its own address")
         if refusal is None and scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            body = await _whole_body(receive)
+            most = MAX_UPLOAD_BYTES if person is not None and scope["path"] in UPLOADS else MAX_BODY_BYTES
+            body = await _whole_body(receive, most=most)
             refusal = self._forged(scope, body, person, token)
             receive = _replay(body or b"", receive)
         if refusal is not None:
@@ -108,7 +112,7 @@ class Guard:
 
     def _forged(self, scope: Scope, body: bytes | None, person: Person | None, token: str | None) -> Response | None:
         if body is None:
-            return problem(413, f"the request's body is over {MAX_BODY_BYTES} bytes")
+            return problem(413, "the request's body is too large; send less, or a smaller file")
         if not same_origin(scope):
             return problem(403, "the request came from another site, or does not say where from (Origin, Referer)")
         headers = Headers(scope=scope)
@@ -170,18 +174,18 @@ async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send)
     await refusal(scope, receive, send)
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The request's body; None where it is over the limit."""
-    body = b""
+async def _whole_body(receive: Receive, *, most: int) -> bytes | None:
+    """The request's body; None where it has more than `most` bytes."""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return body
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > most:
             return None
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

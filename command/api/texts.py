@@ -11,7 +11,17 @@ from starlette.responses import Response
 from command.i18n import texts
 from command.operations.people import Permission, current_person
 
-SHOWN: Final = ("alarm.", "area.kind.", "areas.", "console.", "triage.", "severity.", "map.", "kind.", "status.")
+SHOWN: Final = (
+    "alarm.",
+    "area.kind.",
+    "areas.",
+    "console.",
+    "kind.",
+    "map.",
+    "severity.",
+    "status.",
+    "triage.",
+)
 """Texts that a script may need, by the beginning of their key."""
 
 
