@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from time import monotonic
@@ -30,7 +30,7 @@ from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
-from command.store.alerts import get_alert, list_alerts
+from command.store.alerts import alerts_by_id, get_alert, list_alerts
 from command.store.areas import areas_revision, current_areas
 from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
@@ -96,6 +96,7 @@ class Console:
         self._stop = threading.Event()
         self._caught_up = threading.Event()
         self._incidents_lock = threading.Lock()
+        self._handled: Mapping[uuid.UUID, Incident] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -149,6 +150,19 @@ class Console:
         if found is None:
             raise UnknownAlert(f"there is no alert {alert_id} in {self.realm.name}; reload the list")
         return found
+
+    def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
+        """The open incident that handles an alert."""
+        return self._handled.get(alert_id)
+
+    def alerts_named(self, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
+        """Those of the alerts that there are, listed or not, in that order. Raises StoreUnavailable."""
+        known = {alert.alert_id: alert for alert in self.alerts}
+        missing = [alert_id for alert_id in alert_ids if alert_id not in known]
+        if missing:
+            with realm_session(self._engine, self.realm) as session:
+                known |= {alert.alert_id: alert for alert in alerts_by_id(session, missing)}
+        return [known[alert_id] for alert_id in alert_ids if alert_id in known]
 
     def alerts_of(self, track_id: uuid.UUID) -> list[Alert]:
         return [a for a in self.alerts if a.track_id == track_id]
@@ -252,6 +266,10 @@ class Console:
             if told or incidents != self.incidents:  # what was told of may be a closed one, which is not listed here
                 self.incidents = incidents
                 self.incidents_revision += 1
+            handled = {alert_id: incident for incident in incidents for alert_id in incident.cited.alerts}
+            if handled.keys() != self._handled.keys():
+                self.alerts_revision += 1  # the alerts' list names the incident that handles one
+            self._handled = handled
 
     def _incidents_changed(self) -> None:
         """Somebody at this process did something: their next look shows it. The watch would read it soon as well."""

@@ -84,14 +84,14 @@ def test_an_officer_signs_in_and_acknowledges_an_alert_with_the_keyboard_alone(
     expect(page.locator("[data-alert]").first).to_contain_text("KAIYO MARU")
     # when they go to it and acknowledge it with a comment
     page.keyboard.press("j")
-    expect(page.locator("[aria-selected=true]")).to_contain_text("KAIYO MARU")
+    expect(page.locator("[role=option][aria-selected=true]")).to_contain_text("KAIYO MARU")
     expect(page.locator("#detail")).to_contain_text("431000001")
     page.keyboard.press("a")
     expect(page.locator("#ack-comment")).to_be_focused()
     page.keyboard.type("巡視艇に連絡済み")
     page.keyboard.press("Enter")
     # then the store has it, with who and what, and the audit log too
-    expect(page.locator("[aria-selected=true]")).to_contain_text("admin")
+    expect(page.locator("[role=option][aria-selected=true]")).to_contain_text("admin")
     kept = web.console.alert(alert.alert_id)
     assert (kept.acknowledged_by, kept.comment) == ("admin", "巡視艇に連絡済み")
     with shared_session(web.engine) as session:
@@ -109,7 +109,7 @@ def test_a_new_alert_neither_moves_nor_unselects_what_the_officer_reads(page: Pa
     expect(page.locator("[data-alert]")).to_have_count(19)
     for _ in range(6):
         page.keyboard.press("ArrowDown")
-    selected = page.locator("[aria-selected=true]")
+    selected = page.locator("[role=option][aria-selected=true]")
     label, before = selected.get_attribute("data-alert"), selected.bounding_box()
     assert before is not None
     # when a critical alert comes in above it
@@ -152,3 +152,111 @@ def test_the_track_list_finds_a_vessel_by_name_in_english(page: Page, web: Any) 
     page.keyboard.type("ship 17")
     expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(1)
     expect(page.locator(".ag-center-cols-container .ag-row")).to_contain_text("SHIP 17")
+
+
+def test_an_officer_opens_an_incident_by_keyboard_and_a_second_one_sees_it_at_once(
+    page: Page, browser: Browser, web: Any
+) -> None:
+    # given an alert, and a second officer who looks at the incidents
+    vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
+    web.put_tracks([vessel])
+    alert = web.raise_alert(vessel)
+    _sign_in(page, web)
+    expect(page.locator("[data-alert]")).to_have_count(1)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    other = context.new_page()
+    other.goto(f"{web.url}/login")
+    other.fill("#login", "admin")
+    other.fill("#password", OWN)
+    other.keyboard.press("Enter")
+    other.wait_for_selector("#clock-jst:not(:empty)")
+    other.keyboard.press("c")
+    expect(other.locator("#tab-incidents")).to_have_attribute("aria-selected", "true")
+    # when the first one opens an incident from the alert, with what the alert says of it
+    page.keyboard.press("j")
+    page.keyboard.press("i")
+    expect(page.locator("#incident-type")).to_be_focused()
+    expect(page.locator("#incident-title")).to_have_value("監視区域への進入 KAIYO MARU")
+    expect(page.locator("#incident-severity")).to_have_value("high")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-state")).to_have_text("認知")
+    # then the second one's list has it without a reload, and the alert names it
+    expect(other.locator("[data-incident][data-number]")).to_contain_text("KAIYO MARU")
+    expect(other.locator("#tab-incidents-count")).to_have_text("1")
+    other.keyboard.press("j")
+    expect(other.locator("#incident-head")).to_contain_text("-0001")
+    expect(page.locator(f"#alert-{alert.alert_id}")).to_contain_text("事案")
+    # when a task is given, a comment is written, and the incident is moved on, all by keyboard
+    page.keyboard.press("o")
+    expect(page.locator("#incident-task-title")).to_be_focused()
+    page.keyboard.type("臨検の準備")
+    page.keyboard.press("Tab")
+    page.keyboard.type("対馬班")
+    page.keyboard.press("Enter")
+    expect(page.locator(".task")).to_contain_text("対馬班")
+    page.keyboard.press("m")
+    page.keyboard.type("無線で交信")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-comment")).to_have_value("")
+    page.keyboard.press("Escape")
+    page.focus("#step-responding")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-state")).to_have_text("対応中")
+    # then the focus is on a step that there is, and the second screen shows all of it, with the log
+    expect(page.locator("#incident .steps button").first).to_be_focused()
+    expect(other.locator("#incident-state")).to_have_text("対応中")
+    expect(other.locator(".task")).to_contain_text("臨検の準備")
+    expect(other.locator("#incident-log li").first).to_contain_text("認知 → 対応中")
+    expect(other.locator("#incident-log .said")).to_have_text("無線で交信")
+    # when both close it, the second with a screen that was changed meanwhile
+    other.focus("#step-monitoring")
+    other.keyboard.press("Enter")
+    expect(other.locator("#incident-why-reason")).to_be_focused()
+    page.locator(".task [data-step=done]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".task.over")).to_have_count(1)
+    other.keyboard.type("静観")
+    other.keyboard.press("Enter")
+    # then they are told what changed and nothing is lost, and may go on from there
+    expect(other.locator("#incident-why-error")).to_contain_text("指示の進捗")
+    expect(page.locator("#incident-state")).to_have_text("対応中")
+    other.keyboard.press("Enter")
+    expect(page.locator("#incident-state")).to_have_text("経過監視")
+    context.close()
+    # and the log has every act once
+    (incident,) = web.console.incidents
+    log = web.console.desk.log(incident.incident_id, limit=50, language="ja")
+    assert [event.kind.value for _, event in log][::-1] == [
+        "opened",
+        "task_given",
+        "commented",
+        "state_changed",
+        "task_changed",
+        "state_changed",
+    ]
+    assert incident.cited.alerts == (alert.alert_id,)
+
+
+def test_the_tabs_on_the_left_go_by_arrows_and_keep_each_list_as_it_is(page: Page, web: Any) -> None:
+    vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
+    web.put_tracks([vessel])
+    web.raise_alert(vessel)
+    _sign_in(page, web)
+    page.keyboard.press("j")
+    page.focus("#tab-alerts")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-incidents")).to_be_focused()
+    expect(page.locator("#left-alerts")).to_be_hidden()
+    expect(page.locator("#incident-note")).to_contain_text("進行中の事案はありません")
+    # a new incident without an alert asks for a title, and Escape takes the form away again
+    page.keyboard.press("i")
+    expect(page.locator("#incident-form-from")).to_contain_text("警報によらない")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-form-error")).to_contain_text("title")
+    page.keyboard.press("Escape")
+    expect(page.locator("#incident-form")).to_be_hidden()
+    page.keyboard.press("w")
+    expect(page.locator("#alert-list")).to_be_focused()
+    expect(page.locator("#alert-list [aria-selected=true]")).to_contain_text("KAIYO MARU")
