@@ -48,6 +48,7 @@ from command.domain.incident import OPEN_STATES, Incident, IncidentState, Incide
 from command.domain.incident_acts import NAME_LIMIT
 from command.i18n import text
 from command.operations.console import Console
+from command.operations.incident_files import MEDIA_TYPES
 from command.operations.incidents import BadIncident, Doing, Done, IncidentFilter
 from command.operations.people import Permission, current_language, current_person
 
@@ -326,7 +327,9 @@ def _add_attachments(router: APIRouter, console: Console) -> None:
     @router.get(
         "/incidents/{incident_id}/attachments/{attachment_id}",
         response_class=Response,
-        responses={200: {"description": "The file's bytes.", "content": {"application/octet-stream": {}}}},
+        responses={
+            200: {"description": "The file's bytes.", "content": {media_type: {} for media_type in MEDIA_TYPES}}
+        },
     )
     async def attachment(incident_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
         current_person().must(Permission.READ_INCIDENTS)

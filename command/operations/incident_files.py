@@ -24,6 +24,7 @@ _MARKS: Final = (
 ISO 32000-2, section 7.5.2; TIFF 6.0, section 2). Text is what decodes as UTF-8 and has no control characters."""
 
 TEXT: Final = "text/plain"
+MEDIA_TYPES: Final = (*(media_type for media_type, _ in _MARKS), TEXT)
 SHOWN_TYPES: Final = "JPEG, PNG, WebP, TIFF, PDF, MP4, UTF-8 text"
 _NOT_IN_TEXT: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _NOT_IN_NAMES: Final = re.compile(r'[/\\:*?"<>|]')
