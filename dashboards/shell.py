@@ -124,13 +124,14 @@ def _left(panels: Sequence[TabbedPanel], view: View) -> Component:
         )
         for panel in mine
     ]
-    left: Component = html.Div(
+    left: Component = html.Section(
         [
             html.Div(tabs, className="tabs", role="tablist", **marks(aria_label=view.t("console.tabs"))),
             *pages,
             *(part for panel in mine for part in panel.under(view)),
         ],
         className="left",
+        **marks(aria_label=view.t("console.tabs")),
     )
     return left
 
@@ -144,6 +145,7 @@ def _stores(view: View) -> list[Component]:
             id="may",
             data={
                 "acknowledge": view.person.may(Permission.ACKNOWLEDGE),
+                "read_incidents": view.person.may(Permission.READ_INCIDENTS),
                 "manage_incidents": view.person.may(Permission.MANAGE_INCIDENTS),
                 "comment_on_incidents": view.person.may(Permission.COMMENT_ON_INCIDENTS),
                 "link_to_incidents": view.person.may(Permission.LINK_TO_INCIDENTS),

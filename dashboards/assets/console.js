@@ -97,7 +97,7 @@
     state.pulse = answer;
     state.pulseAt = performance.now();
     if (!before || before.alerts_revision !== answer.alerts_revision) setProps("alerts-revision", { data: answer.alerts_revision });
-    if (!before || before.incidents_revision !== answer.incidents_revision) setProps("incidents-revision", { data: answer.incidents_revision });
+    if (state.may.read_incidents && (!before || before.incidents_revision !== answer.incidents_revision)) setProps("incidents-revision", { data: answer.incidents_revision });
     state.beat += 1;
     if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
     tick();

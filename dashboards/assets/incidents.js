@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { $, t, put, setProps, post, toast, side, state, more } = window.mizugiwaConsole;
-  const FORMS = ["incident-form", "incident-choose", "incident-task", "incident-why"];
+  const FORMS = ["incident-form", "incident-choose", "incident-task", "incident-join", "incident-part", "incident-why"];
   const desk = { tab: "alerts", selected: null, scope: "open", acts: 0, focus: null, form: null };
   const head = () => $("incident-head");
   const rows = () => [...document.querySelectorAll("#incident-list [data-incident]")];
@@ -261,13 +261,47 @@
   function step(button) {
     const { task, step: to, reason, what } = button.dataset;
     const path = address(task ? `tasks/${task}/state` : "state");
-    const context = { path, to, revision: head().dataset.revision };
-    if (reason !== "true") {
-      return send("incident-step", path, { state: to }, { revision: context.revision, done: noted });
-    }
+    if (reason !== "true") return act(path, { state: to });
+    return why(what, path, { state: to });
+  }
+
+  const act = (path, body, method) => send("incident-step", path, body, { method, revision: head().dataset.revision, done: noted });
+
+  function why(what, path, body) {
     put($("incident-why-what"), what);
     $("incident-why-reason").value = "";
-    return open("incident-why", context, "incident-why-reason");
+    open("incident-why", { path, body, revision: head().dataset.revision }, "incident-why-reason");
+  }
+
+  function openJoin() {
+    $("incident-join-login").value = "";
+    open("incident-join", { path: address("participants") }, "incident-join-login");
+  }
+
+  function openSplit() {
+    const { number, revision, type, title, severity } = head().dataset;
+    const parts = [...document.querySelectorAll("#incident [data-part]")];
+    if (!parts.length) return toast(t("incident.desk.split_none"));
+    $("incident-parts").replaceChildren(...parts.map((part) => {
+      const box = Object.assign(document.createElement("input"), { type: "checkbox" });
+      Object.assign(box.dataset, { part: part.dataset.part, key: part.dataset.key });
+      const label = document.createElement("label");
+      label.append(box, part.dataset.name);
+      return label;
+    }));
+    put($("incident-part-what"), t("incident.desk.splitting", { number }));
+    $("incident-part-title").value = title;
+    $("incident-part-reason").value = "";
+    return open("incident-part", { path: address("split"), revision, type, severity }, "incident-part-title");
+  }
+
+  function sendSplit() {
+    const { path, revision, key: name, type, severity } = desk.form;
+    const chosen = (what) => [...document.querySelectorAll(`#incident-parts [data-part="${what}"]:checked`)].map((box) => box.dataset.key);
+    const parts = Object.fromEntries(["alerts", "tracks", "areas", "tasks"].map((what) => [what, chosen(what)]));
+    return send("incident-part", path, { type, severity, title: $("incident-part-title").value, reason: $("incident-part-reason").value, ...parts }, {
+      revision, key: name, done: (told) => { closeForms({ focus: true }); select(told.incident_id); toast(t("incident.desk.opened", { number: told.number })); },
+    });
   }
 
   const submit = {
@@ -276,7 +310,11 @@
     "incident-task": () => send("incident-task", `/api/incidents/${desk.form.incident}/tasks`, {
       title: $("incident-task-title").value, assignee: $("incident-task-assignee").value,
     }, { key: desk.form.key, done: (told) => { closeForms({ focus: true }); noted(told); } }),
-    "incident-why": () => send("incident-why", desk.form.path, { state: desk.form.to, reason: $("incident-why-reason").value }, {
+    "incident-join": () => send("incident-join", desk.form.path, { login: $("incident-join-login").value }, {
+      key: desk.form.key, done: (told) => { closeForms({ focus: true }); noted(told); },
+    }),
+    "incident-part": sendSplit,
+    "incident-why": () => send("incident-why", desk.form.path, { ...desk.form.body, reason: $("incident-why-reason").value }, {
       revision: desk.form.revision, key: desk.form.key, done: (told) => { closeForms({ focus: true }); noted(told); },
     }),
     "incident-say": () => {
@@ -335,7 +373,13 @@
     } else if (on("#incident-close")) select(null);
     else if (on("#incident-edit")) openEdit();
     else if (on("#incident-merge")) openMerge();
-    else if (on("#incident-give")) openTask();
+    else if (on("#incident-split")) openSplit();
+    else if (on("#incident-join-open")) openJoin();
+    else if (on("[data-leave]")) act(address(`participants/${encodeURIComponent(on("[data-leave]").dataset.leave)}`), undefined, "DELETE");
+    else if (on("[data-unlink]")) {
+      const { unlink, key: id, what } = on("[data-unlink]").dataset;
+      why(what, address("unlink"), { [unlink]: [id] });
+    } else if (on("#incident-give")) openTask();
     else if (on("#incident-attach")) attach();
     else if (on("[data-goto]")) select(on("[data-goto]").dataset.goto);
     else if (on("#incident [data-step]")) step(on("#incident [data-step]"));
@@ -353,6 +397,10 @@
   });
   document.addEventListener("keydown", arrows, true);
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches && event.target.matches("select") && FORMS.includes(event.target.form && event.target.form.id)) {
+      event.preventDefault(); // browsers send a form from its inputs alone, and this one says that Enter sends it
+      event.target.form.requestSubmit();
+    }
     // a conversion of Japanese is confirmed with Enter too: that one sends nothing
     if (event.target.id !== "incident-comment" || event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S
+from command.domain.geo import Position
 from command.domain.incident import (
     INCIDENT_STEPS,
     TASK_STEPS,
@@ -22,7 +23,7 @@ from command.domain.incident import (
     Task,
     TaskState,
 )
-from command.domain.incident_acts import ASSIGNEE_LIMIT, COMMENT_LIMIT, REASON_LIMIT, TASK_LIMIT
+from command.domain.incident_acts import ASSIGNEE_LIMIT, COMMENT_LIMIT, REASON_LIMIT, TASK_LIMIT, TITLE_LIMIT
 from command.i18n import text
 from command.operations.console import Console
 from command.operations.incident_words import event_words, size_words
@@ -34,6 +35,7 @@ from dashboards.panel import PanelConfig, Place, View
 from dashboards.plain_input import plain_input
 from dashboards.words import jst, jst_clock
 
+LOGIN_LIMIT = 256
 _HOST_DIFFERS_US = 60 * US_PER_S
 
 
@@ -54,6 +56,8 @@ class IncidentDrawer:
         self._config = config
 
     def layout(self, view: View) -> Component:
+        if not view.person.may(Permission.READ_INCIDENTS):
+            return html.Div(hidden=True)
         return html.Section(
             id="incident-panel",
             className="incident-panel",
@@ -61,6 +65,8 @@ class IncidentDrawer:
             children=[
                 html.Div(id="incident", className="detail", tabIndex=-1),
                 _task_form(view),
+                _join_form(view),
+                _split_form(view),
                 _reason_form(view),
                 _comment_form(view),
             ],
@@ -94,9 +100,9 @@ class IncidentDrawer:
         return [
             _head(incident, person, language),
             _steps(incident, person, language),
-            _facts(console, incident, language),
+            _facts(console, incident, person, language),
             *_tasks(incident, person, language),
-            *_linked(console, incident, alerts, language),
+            *_linked(console, incident, alerts, person, language),
             *_files(incident, person, language),
             *_log(log, self._config.log, language),
         ]
@@ -109,6 +115,7 @@ def _head(incident: Incident, person: Person, language: str) -> Component:
         buttons += [
             html.Button(text(language, "incident.desk.edit"), id="incident-edit", type="button"),
             html.Button(text(language, "incident.desk.merge"), id="incident-merge", type="button"),
+            html.Button(text(language, "incident.desk.split"), id="incident-split", type="button"),
         ]
     buttons.append(html.Button("×", id="incident-close", type="button", title=text(language, "drawer.back")))
     return html.Div(
@@ -180,14 +187,14 @@ def _steps(incident: Incident, person: Person, language: str) -> Component:
     )
 
 
-def _facts(console: Console, incident: Incident, language: str) -> Component:
+def _facts(console: Console, incident: Incident, person: Person, language: str) -> Component:
     opened = text(language, "incident.desk.opened_by", time=jst(incident.opened_at_us), who=incident.opened_by)
     rows: list[Component] = []
     for name, value in (
         ("incident.type", text(language, f"incident.type.{incident.type.value}")),
         ("incident.owner", incident.owner or text(language, "incident.desk.no_owner")),
-        ("incident.participants", ", ".join(incident.participants)),
-        ("incident.place", incident.place or (console.place(incident, language) if incident.position else "")),
+        ("incident.participants", _participants(incident, person, language)),
+        ("incident.place", _place(console, incident, language)),
         ("incident.position", _position(incident, language)),
         ("incident.desk.opened_at", opened),
         ("incident.state.closed", "" if incident.closed_at_us is None else jst(incident.closed_at_us)),
@@ -205,6 +212,39 @@ def _facts(console: Console, incident: Incident, language: str) -> Component:
                 html.Dd(html.Button(number, id=f"goto-{other}", type="button", **marks(data_goto=str(other)))),
             ]
     return html.Dl(rows, className="facts")
+
+
+def _participants(incident: Incident, person: Person, language: str) -> list[Any]:
+    if not (incident.is_open and person.may(Permission.MANAGE_INCIDENTS)):
+        return [", ".join(incident.participants)] if incident.participants else []
+    return [
+        *(
+            html.Span(
+                [
+                    login,
+                    html.Button(
+                        "×",
+                        id=f"leave-{login}",
+                        type="button",
+                        title=text(language, "incident.desk.leave", login=login),
+                        **marks(data_leave=login, aria_label=text(language, "incident.desk.leave", login=login)),
+                    ),
+                ],
+                key=login,
+                className="participant",
+            )
+            for login in incident.participants
+        ),
+        html.Button(text(language, "incident.desk.join"), id="incident-join-open", type="button", key=" add"),
+    ]
+
+
+def _place(console: Console, incident: Incident, language: str) -> str:
+    """In words, where there are any besides the position."""
+    if incident.place or incident.position is None:
+        return incident.place
+    words = console.place(incident, language)
+    return "" if words == dms(incident.position) else words
 
 
 def _position(incident: Incident, language: str) -> list[Any]:
@@ -265,6 +305,7 @@ def _task(incident: Incident, task: Task, person: Person, language: str) -> Comp
     return html.Li(
         key=str(task.task_id),
         className=f"task {'open' if task.is_open else 'over'}",
+        **marks(data_part="tasks", data_key=str(task.task_id), data_name=f"{task.title} ({task.assignee})"),
         children=[
             html.Div(
                 [
@@ -279,65 +320,81 @@ def _task(incident: Incident, task: Task, person: Person, language: str) -> Comp
     )
 
 
-def _linked(console: Console, incident: Incident, alerts: Sequence[Alert], language: str) -> list[Component]:
+def _linked(
+    console: Console, incident: Incident, alerts: Sequence[Alert], person: Person, language: str
+) -> list[Component]:
+    cut = incident.is_open and person.may(Permission.LINK_TO_INCIDENTS)
     rows: list[Component] = []
     for alert in alerts:
-        told, position = console.explained(alert, language), alert.position
-        rows.append(
-            html.Li(
-                html.Button(
-                    [
-                        html.Span(className=f"shape shape-{alert.severity.word}", **marks(aria_hidden="true")),
-                        html.Span(f"{told.title} {told.subject}"),
-                        html.Time(jst_clock(alert.opened_at_us)),
-                    ],
-                    id=f"linked-{alert.alert_id}",
-                    type="button",
-                    className=f"sev-{alert.severity.word}",
-                    **marks(
-                        data_linked=str(alert.alert_id),
-                        data_track=str(alert.track_id or ""),
-                        data_lon="" if position is None else str(position.lon),
-                        data_lat="" if position is None else str(position.lat),
-                    ),
-                ),
-                key=str(alert.alert_id),
-            )
+        told = console.explained(alert, language)
+        shape = html.Span(className=f"shape shape-{alert.severity.word}", **marks(aria_hidden="true"))
+        name = f"{told.title} {told.subject}"
+        shown = _on_map(
+            [shape, html.Span(name), html.Time(jst_clock(alert.opened_at_us))],
+            alert_id=alert.alert_id,
+            track_id=alert.track_id,
+            position=alert.position,
+            severity=alert.severity.word,
         )
-    named = {alert.track_id for alert in alerts}
+        rows.append(_linked_row([shown], "alerts", str(alert.alert_id), name, language, cut=cut))
     for track_id in incident.cited.tracks:
         track = console.picture.track(track_id)
-        if track_id in named or track is None:
-            continue
-        position = track.position
-        rows.append(
-            html.Li(
-                html.Button(
-                    [
-                        html.Span(text(language, f"kind.{track.kind.name.lower()}"), className="badge"),
-                        html.Span(console.picture.label(track, language)),
-                    ],
-                    id=f"linked-{track_id}",
-                    type="button",
-                    **marks(
-                        data_linked="",
-                        data_track=str(track_id),
-                        data_lon="" if position is None else str(position.lon),
-                        data_lat="" if position is None else str(position.lat),
-                    ),
-                ),
-                key=str(track_id),
-            )
+        name = str(track_id) if track is None else console.picture.label(track, language)
+        kind = "" if track is None else text(language, f"kind.{track.kind.name.lower()}")
+        shown = _on_map(
+            [html.Span(kind or text(language, "incident.tracks"), className="badge"), html.Span(name)],
+            track_id=track_id,
+            position=None if track is None else track.position,
         )
+        rows.append(_linked_row([shown], "tracks", str(track_id), name, language, cut=cut))
     names = {area.slug: area.name_ja if language == "ja" else area.name_en for area in console.areas}
-    areas = [names.get(slug, slug) for slug in incident.cited.areas]
-    if areas:
-        label = text(language, "incident.areas")
-        rows.append(html.Li([html.Span(label, className="badge"), html.Span(", ".join(areas))], className="areas"))
+    for slug in incident.cited.areas:
+        name = names.get(slug, slug)
+        label = html.Span(text(language, "incident.areas"), className="badge")
+        rows.append(_linked_row([label, html.Span(name)], "areas", slug, name, language, cut=cut))
     head = html.H3(text(language, "incident.linked"))
     if not rows:
         return [head, html.P(text(language, "incident.desk.no_linked"), className="nothing")]
     return [head, html.Ul(rows, className="linked")]
+
+
+def _on_map(
+    words: list[Component],
+    *,
+    track_id: uuid.UUID | None,
+    position: Position | None,
+    alert_id: uuid.UUID | None = None,
+    severity: str | None = None,
+) -> Component:
+    """A button that shows what is linked on the map, and leaves the incident open."""
+    button: Component = html.Button(
+        words,
+        id=f"linked-{alert_id or track_id}",
+        type="button",
+        className=f"sev-{severity}" if severity else "",
+        **marks(
+            data_linked=str(alert_id or ""),
+            data_track=str(track_id or ""),
+            data_lon="" if position is None else str(position.lon),
+            data_lat="" if position is None else str(position.lat),
+        ),
+    )
+    return button
+
+
+def _linked_row(shown: list[Component], what: str, key: str, name: str, language: str, *, cut: bool) -> Component:
+    words = text(language, "incident.desk.unlink", what=name)
+    unlink = html.Button(
+        "×",
+        id=f"unlink-{key}",
+        type="button",
+        title=words,
+        className="unlink",
+        **marks(data_unlink=what, data_key=key, data_what=words, aria_label=words),
+    )
+    marked = marks(data_part=what, data_key=key, data_name=name)
+    row: Component = html.Li([*shown, *([unlink] if cut else [])], key=key, className=what, **marked)
+    return row
 
 
 def _files(incident: Incident, person: Person, language: str) -> list[Component]:
@@ -420,6 +477,49 @@ def _task_form(view: View) -> Component:
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-task-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-task"),
+        ],
+    )
+
+
+def _join_form(view: View) -> Component:
+    return html.Form(
+        id="incident-join",
+        className="ack",
+        hidden=True,
+        **marks(aria_label=view.t("incident.desk.join")),
+        children=[
+            html.P(view.t("incident.desk.join"), className="ack-what"),
+            html.Label(view.t("login.login"), htmlFor="incident-join-login"),
+            plain_input("incident-join-login", limit=LOGIN_LIMIT),
+            html.P(view.t("incident.desk.form_help"), className="help"),
+            html.P(id="incident-join-error", className="error", role="alert", hidden=True),
+            _buttons(view, "incident-join"),
+        ],
+    )
+
+
+def _split_form(view: View) -> Component:
+    """The parts to choose from are put in by the page's script."""
+    return html.Form(
+        id="incident-part",
+        className="ack",
+        hidden=True,
+        **marks(aria_labelledby="incident-part-what"),
+        children=[
+            html.P(id="incident-part-what", className="ack-what"),
+            html.Div(
+                id="incident-parts",
+                className="parts",
+                role="group",
+                **marks(aria_label=view.t("incident.desk.split_parts")),
+            ),
+            html.Label(view.t("incident.title"), htmlFor="incident-part-title"),
+            plain_input("incident-part-title", limit=TITLE_LIMIT),
+            html.Label(view.t("incident.desk.reason_needed"), htmlFor="incident-part-reason"),
+            plain_input("incident-part-reason", limit=REASON_LIMIT),
+            html.P(view.t("incident.desk.form_help"), className="help"),
+            html.P(id="incident-part-error", className="error", role="alert", hidden=True),
+            _buttons(view, "incident-part"),
         ],
     )
 

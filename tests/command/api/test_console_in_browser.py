@@ -189,7 +189,6 @@ def test_an_officer_opens_an_incident_by_keyboard_and_a_second_one_sees_it_at_on
     expect(page.locator("#incident-type")).to_be_focused()
     expect(page.locator("#incident-title")).to_have_value("監視区域への進入 KAIYO MARU")
     expect(page.locator("#incident-severity")).to_have_value("high")
-    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#incident-state")).to_have_text("認知")
     # then the second one's list has it without a reload, and the alert names it

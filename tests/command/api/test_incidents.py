@@ -344,3 +344,11 @@ def _api_routes(application: Any) -> list[tuple[str, set[str]]]:
         elif getattr(route, "path", "").startswith("/api/") and route.path != "/api/openapi.json":
             found.append((route.path, set(route.methods)))
     return found
+
+
+def test_whoever_may_not_read_incidents_has_a_console_without_them(web: Any) -> None:
+    with web.signed_in(Role.PILOT) as pilot, web.signed_in(Role.MANAGER) as manager:
+        assert "incident-list" not in pilot.get("/_dash-layout").text
+        page = manager.get("/_dash-layout").text
+    assert "incident-list" in page
+    assert '"id":"incident-new"' not in page
