@@ -180,6 +180,7 @@ def _help(view: View) -> Component:
         ("T", "list"),
         ("Home", "home"),
         ("N", "walk"),
+        ("S", "sound"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

@@ -26,7 +26,7 @@ from command.domain.observation import (
 from sensors.endpoint import LinkConfig, parse_endpoint
 from sensors.recent import Recent
 from sensors.source import SourceConfig, SourceContext, Tally
-from sensors.transport import open_transport
+from sensors.transport import run_decoder
 
 MAX_ROW_BYTES: Final = 65_536
 BATCH_ROWS: Final = 1_000
@@ -363,16 +363,4 @@ class CsvSource:
 
     def run(self, ctx: SourceContext) -> None:
         """Rows go on as they are read; what the file gains is looked for several times a second."""
-        decoder = CsvDecoder(self.config.columns, tally=ctx.tally, delimiter=self.config.delimiter)
-        for packet in open_transport(self.config, ctx).packets():
-            if packet.data:
-                batch = decoder.feed(packet.data, received_at_us=packet.received_at_us, origin=packet.origin)
-            else:
-                batch = decoder.flush(received_at_us=packet.received_at_us)
-            if batch is not None:
-                ctx.emit(batch)
-        last = decoder.flush(received_at_us=ctx.clock.now_us(), end=True)
-        if last is not None:
-            ctx.emit(last)
-        if not ctx.stop.is_set() and ctx.tally.state != "failed":
-            ctx.tally.enter("finished")
+        run_decoder(CsvDecoder(self.config.columns, tally=ctx.tally, delimiter=self.config.delimiter), self.config, ctx)

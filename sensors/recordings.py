@@ -41,28 +41,44 @@ class Recording:
 
 
 def open_recording(path: Path, *, columns: Columns | None = None, delimiter: str = ",") -> Recording:
-    """The recording in a file, by its name: .tlog, .csv, else NMEA. Raises BadRecording."""
+    """The recording in a file, by its name: .tlog, .csv, .cot or .xml, else NMEA. Raises BadRecording."""
     if not path.is_file():
-        raise BadRecording(f"{path} is not a file; name a recording (.log, .nm4, .txt, .csv or .tlog)")
+        raise BadRecording(f"{path} is not a file; name a recording (.log, .nm4, .txt, .csv, .tlog or .cot)")
     try:
         with path.open("rb") as file:
             head = file.read(MAX_LINE_BYTES)
     except OSError as exc:
         raise BadRecording(f"{path} cannot be read: {exc}") from exc
     if path.suffix.lower() == ".tlog":
-        return _telemetry_log(path)
+        return _telemetry_log(path, head)
     if path.suffix.lower() == ".csv":
         return _table(path, head, columns, delimiter)
+    if path.suffix.lower() in (".cot", ".xml"):
+        return _cot_log(path, head)
     if not re.search(rb"(?:^|[\r\n])(?:\\[^\r\n]*\\)?[!$][A-Z]", head):
         raise BadRecording(f"{path}: no NMEA sentence in its first {len(head)} bytes; give a .csv or .tlog its suffix")
     return Recording(path, "nmea", lambda tally: AisDecoder(tally=tally), lambda: read_nmea(path))
 
 
-def _telemetry_log(path: Path) -> Recording:
+def _telemetry_log(path: Path, head: bytes) -> Recording:
     from sensors.mavlink.decoder import MavlinkDecoder  # noqa: PLC0415 - pymavlink loads only when it is needed
-    from sensors.mavlink.tlog import read_tlog  # noqa: PLC0415 - as above
+    from sensors.mavlink.tlog import holds_a_frame, read_tlog  # noqa: PLC0415 - as above
 
+    if not holds_a_frame(head):
+        raise BadRecording(
+            f"{path}: no MAVLink message behind a time in its first {len(head)} bytes; a .tlog is what a ground "
+            "station records, give an NMEA log or a table its own suffix (.log, .nm4, .txt, .csv)"
+        )
     return Recording(path, "mavlink", lambda tally: MavlinkDecoder(tally=tally, whole=True), lambda: read_tlog(path))
+
+
+def _cot_log(path: Path, head: bytes) -> Recording:
+    from sensors.cot.decoder import CotDecoder  # noqa: PLC0415 - lxml loads only when it is needed
+    from sensors.cot.log import read_cot  # noqa: PLC0415 - as above
+
+    if b"<event" not in head:
+        raise BadRecording(f"{path}: no CoT event in its first {len(head)} bytes; give another recording its suffix")
+    return Recording(path, "cot", lambda tally: CotDecoder(tally=tally), lambda: read_cot(path))
 
 
 def _table(path: Path, head: bytes, columns: Columns | None, delimiter: str) -> Recording:

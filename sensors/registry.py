@@ -10,6 +10,7 @@ from sensors.source import Source, UnknownSource
 
 SOURCES: Final[Mapping[str, str]] = {
     "ais": "sensors.ais:AisSource",
+    "cot": "sensors.cot.source:CotSource",
     "csv": "sensors.csv_table:CsvSource",
     "mavlink": "sensors.mavlink.link:MavlinkSource",
     "replay": "sensors.replay:ReplaySource",

@@ -23,7 +23,7 @@ from typing import Final
 import serial
 
 from sensors.endpoint import Endpoint, LinkConfig, Scheme, parse_endpoint
-from sensors.source import SourceContext
+from sensors.source import Decoder, SourceContext
 
 IDLE_EVERY_S: Final = 0.2
 """An empty packet is yielded at least this often, so that a source can flush, tick and see `stop`."""
@@ -123,6 +123,26 @@ def open_transport(config: LinkConfig, ctx: SourceContext) -> Transport:
     """The transport of a source's endpoint. Nothing is opened before `packets` is iterated."""
     endpoint = parse_endpoint(config.endpoint)
     return _TRANSPORTS[endpoint.scheme](endpoint, config, ctx)
+
+
+def run_decoder(decoder: Decoder, config: LinkConfig, ctx: SourceContext, *, datagram_end: bytes = b"") -> None:
+    """What most sources do: everything that comes over the line of `config` through `decoder`, until stop or the end.
+
+    datagram_end: what ends each datagram if its sender did not.
+    """
+    for packet in open_transport(config, ctx).packets():
+        if packet.data:
+            data = packet.data + datagram_end
+            batch = decoder.feed(data, received_at_us=packet.received_at_us, origin=packet.origin)
+        else:
+            batch = decoder.flush(received_at_us=packet.received_at_us)
+        if batch is not None:
+            ctx.emit(batch)
+    last = decoder.flush(received_at_us=ctx.clock.now_us(), end=True)
+    if last is not None:
+        ctx.emit(last)
+    if not ctx.stop.is_set() and ctx.tally.state != "failed":
+        ctx.tally.enter("finished")
 
 
 def _address(host: str, port: int, kind: socket.SocketKind) -> tuple[socket.AddressFamily, tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Someone is in distress: AIS-SART, MOB or EPIRB-AIS, navigational status 14, or a distress text.
+"""Someone is in distress: AIS-SART, MOB or EPIRB-AIS, navigational status 14, a distress text, or a device's call.
 
 Every such report counts, without a position too, from own assets too: this is about people, not about contacts. Only an
 allow-list entry that names this rule keeps it quiet (a beacon known to be faulty).
@@ -184,5 +184,7 @@ def _cause(row: np.void, track: Track | None) -> str:
         beacon = _BEACONS.get(int(row["subject_key"]) // 1_000_000)
         if beacon is not None:
             return beacon
-    status = track.attributes.get("nav_status") if track else None
-    return "nav_status" if status == _NAV_STATUS_DISTRESS else "text"
+    facts = track.attributes if track else {}
+    if facts.get("nav_status") == _NAV_STATUS_DISTRESS:
+        return "nav_status"
+    return "call" if facts.get("emergency") else "text"

@@ -314,6 +314,7 @@ class Console:
             sources=self._sources,
             heartbeats=self._heartbeats,
             queues=self._queue_depths(),
+            realm_kind=self.realm.kind,
             realm_now_us=self.clock.now_us(),
             host_now_us=self._host.now_us(),
             realm_speed=getattr(self.clock, "speed", 1.0),

@@ -22,6 +22,8 @@
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
 
+  window.mizugiwaPage = { t, setProps };
+
   // ---- time -------------------------------------------------------------------------------------------------
   const realmNow = () =>
     state.pulse ? state.pulse.realm_now_ms + (performance.now() - state.pulseAt) * state.pulse.speed : null;
@@ -96,7 +98,10 @@
     const before = state.pulse;
     state.pulse = answer;
     state.pulseAt = performance.now();
-    if (!before || before.alerts_revision !== answer.alerts_revision) setProps("alerts-revision", { data: answer.alerts_revision });
+    if (!before || before.alerts_revision !== answer.alerts_revision) {
+      setProps("alerts-revision", { data: answer.alerts_revision });
+      document.dispatchEvent(new CustomEvent("mizugiwa:alerts"));
+    }
     if (state.may.read_incidents && (!before || before.incidents_revision !== answer.incidents_revision)) setProps("incidents-revision", { data: answer.incidents_revision });
     state.beat += 1;
     if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
@@ -292,6 +297,7 @@
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
     1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
   };
@@ -392,7 +398,7 @@
     sendAck();
   });
 
-  window.mizugiwaConsole = { $, t, put, setProps, post, toast, side, clear, jst, state, more };
+  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more });
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {

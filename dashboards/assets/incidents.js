@@ -2,7 +2,7 @@
    where it was changed meanwhile, the answer says how, and the officer decides again. */
 (function () {
   "use strict";
-  const { $, t, put, setProps, post, toast, side, state, more } = window.mizugiwaConsole;
+  const { $, t, put, setProps, post, toast, side, state, more } = window.mizugiwaPage;
   const FORMS = ["incident-form", "incident-choose", "incident-task", "incident-join", "incident-part", "incident-why"];
   const desk = { tab: "alerts", selected: null, scope: "open", acts: 0, focus: null, form: null };
   const head = () => $("incident-head");

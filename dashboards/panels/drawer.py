@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -168,6 +169,9 @@ class Drawer:
                 ("drawer.callsign", facts.get("callsign")),
                 ("drawer.imo", facts.get("imo")),
                 ("drawer.destination", facts.get("destination")),
+                ("drawer.affiliation", _affiliation(facts, language)),
+                ("drawer.emergency", facts.get("emergency") or None),
+                ("drawer.text", facts.get("text")),
                 ("drawer.size", size),
                 ("drawer.observed", jst(track.observed_at_us)),
             ),
@@ -195,6 +199,11 @@ class Drawer:
         low, high = float(speeds.min()), float(speeds.max())
         alt = text(language, "drawer.history_alt", low=f"{low:.1f}", high=f"{high:.1f}", count=len(speeds))
         return html.Img(src=speed_chart(times, speeds, from_us=from_us, to_us=to_us), alt=alt, className="history")
+
+
+def _affiliation(facts: Mapping[str, Any], language: str) -> str | None:
+    given = facts.get("affiliation")
+    return None if given is None else text(language, f"affiliation.{given}")
 
 
 def speed_chart(

@@ -52,6 +52,7 @@ class Triage:
                     children=[
                         html.H2(view.t("triage.title"), id="triage-title", className="unseen"),
                         html.Span(summary, id="triage-summary", className="summary"),
+                        _sound(view),
                         html.Button(
                             view.t("triage.compact"),
                             id="density",
@@ -216,6 +217,17 @@ def _chips(alerts: list[Alert], chosen: list[str], language: str) -> list[Compon
         )
         for s in SEVERITIES
     ]
+
+
+def _sound(view: View) -> Component:
+    """What assets/alarm.js says of its sound, with its settings behind it."""
+    return html.Details(
+        className="sound",
+        children=[
+            html.Summary(html.Span(id="sound-state"), title=view.t("alarm.settings")),
+            html.Div(id="sound-settings"),
+        ],
+    )
 
 
 def _acknowledge_form(view: View) -> Component:

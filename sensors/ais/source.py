@@ -9,7 +9,7 @@ from pydantic import Field
 from sensors.ais.decoder import DUPLICATE_WINDOW_S, AisDecoder
 from sensors.endpoint import LinkConfig, parse_endpoint
 from sensors.source import SourceConfig, SourceContext
-from sensors.transport import open_transport
+from sensors.transport import run_decoder
 
 
 class AisConfig(LinkConfig):
@@ -29,22 +29,9 @@ class AisSource:
         self.config = config
         endpoint = parse_endpoint(config.endpoint)
         self.can_wait = endpoint.scheme == "file" and not endpoint.follow
-        self._line_end = b"\n" if endpoint.scheme == "udp" else b""
+        self._datagram_end = b"\n" if endpoint.scheme == "udp" else b""
 
     def run(self, ctx: SourceContext) -> None:
         """A datagram always ends its last line (IEC 61162-450); a stream is cut anywhere."""
         decoder = AisDecoder(tally=ctx.tally, duplicate_window_s=self.config.duplicate_window_s)
-        for packet in open_transport(self.config, ctx).packets():
-            if packet.data:
-                batch = decoder.feed(
-                    packet.data + self._line_end, received_at_us=packet.received_at_us, origin=packet.origin
-                )
-            else:
-                batch = decoder.flush(received_at_us=packet.received_at_us)
-            if batch is not None:
-                ctx.emit(batch)
-        last = decoder.flush(received_at_us=ctx.clock.now_us(), end=True)
-        if last is not None:
-            ctx.emit(last)
-        if not ctx.stop.is_set():
-            ctx.tally.enter("finished")
+        run_decoder(decoder, self.config, ctx, datagram_end=self._datagram_end)

@@ -33,6 +33,15 @@ def committed(dsn: str) -> dict[str, int]:
         return counts
 
 
+def reported(dsn: str, process: str) -> Any:
+    """What a process last said of itself in its heartbeat."""
+    with psycopg.connect(dsn) as connection:
+        query = sql.SQL("SELECT detail FROM {}.heartbeat WHERE process = %s").format(SCHEMA)
+        row = connection.execute(query, [process]).fetchone()
+        assert row is not None
+        return row[0]
+
+
 def observation_ids(dsn: str) -> set[Any]:
     with psycopg.connect(dsn) as connection:
         query = sql.SQL("SELECT observation_id FROM {}.observation").format(SCHEMA)
@@ -92,6 +101,7 @@ def test_every_expected_alert_is_consumed_under_one_id_whatever_is_killed(
     for name in ("intake", "dispatch", "gateway", "web", "drill", "postgresql", "rabbitmq"):
         assert f"{name}: died" in running.terminal
     assert "adopted" in running.terminal
+    assert reported(running.endpoints.database_url, "up") == {"trouble": None}
 
     # and the end leaves nothing behind
     running.stop()

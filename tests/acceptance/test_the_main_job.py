@@ -12,36 +12,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-OWN = "a long phrase of the watch 7"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 TSUSHIMA = {"lon": 129.35, "lat": 34.3, "zoom": 8.5}
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A browser that fails the test where it asks another machine for anything, or a script fails."""
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test where it asks another machine for anything, or a script fails."""
     outside: list[str] = []
     broken: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    page.close()
     assert not outside
     assert not broken
 
@@ -51,20 +39,11 @@ def is_outside(url: str) -> bool:
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
 
 
-def sign_in(page: Page, url: str, terminal: str) -> None:
-    """First login with the password that `up` showed, and the change of it that is asked for."""
-    found = re.search(r"first login: (\S+)\s+password: (\S+)", terminal)
+def first_login(terminal: str) -> dict[str, str]:
+    """The login and the password that `up` showed."""
+    found = re.search(r"first login: (?P<login>\S+)\s+password: (?P<password>\S+)", terminal)
     assert found is not None
-    login, password = found.groups()
-    page.goto(url)
-    page.fill("#login", login)
-    page.fill("#password", password)
-    page.keyboard.press("Enter")
-    page.fill("#current", password)
-    page.fill("#new", OWN)
-    page.fill("#again", OWN)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#clock-jst:not(:empty)")
+    return found.groupdict()
 
 
 def rendered(page: Page) -> dict[str, tuple[float, float]]:
@@ -80,7 +59,11 @@ def bodies(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(400)
 def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_got(
-    start_up: Callable[..., Any], page: Page, eventually: Callable[..., None], tmp_path: Path
+    start_up: Callable[..., Any],
+    page: Page,
+    sign_in: Callable[..., None],
+    eventually: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     # given the drill, and a responder of its team
     running = start_up("--drill", "tsushima-night", "--speed", "10")
@@ -101,7 +84,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
     ):
         try:
             # when an officer logs in for the first time
-            sign_in(page, running.url, running.terminal)
+            sign_in(page, running.url, **first_login(running.terminal))
             expect(page.locator(".realm strong")).to_contain_text("訓練")
 
             # then the same vessels are rendered at two places at two times
@@ -142,10 +125,9 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
 
 def test_the_terminal_alone_shows_the_first_password(start_up: Callable[..., Any]) -> None:
     running = start_up("--drill", "tsushima-night")
-    found = re.search(r"password: (\S+)", running.terminal)
-    assert found is not None
+    password = first_login(running.terminal)["password"].encode()
     for log in (running.data_dir / "logs").iterdir():
-        assert found.group(1) not in log.read_text("utf-8")
+        assert password not in log.read_bytes()
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from stage import LIVE, BenchFailed, Stage, cpu_s, stage, used_between
 from command.bus import Consumer, Message, team_queue
 from command.domain.alert import Severity
 from command.domain.area import AreaKind
-from command.services import delete_vhost, ensure_vhost
+from command.services import delete_vhost, ensure_vhost, free_ports
 from command.store.areas import put_area
 from command.store.engine import realm_session
 
@@ -46,12 +46,12 @@ def measure(seconds: int = 60, per_second: int = 1_000) -> dict[str, Any]:
     if seconds <= PERIOD_S:
         raise BenchFailed(f"{seconds} s: the first vessels enter after {PERIOD_S} s; take more")
     sent = reports(seconds=seconds, per_second=per_second)
-    port = _free_port()
+    port, peers_port = free_ports(2, kind=socket.SOCK_DGRAM)
     settings = f'[[sources]]\nkind = "ais"\nname = "bench"\nendpoint = "udp://127.0.0.1:{port}"\n'
     with stage(settings) as here:
         ours = run(here, sent, port)
         here.stop()
-        peer = run_peer(here, sent, _free_port())
+        peer = run_peer(here, sent, peers_port)
     return {
         "ours": ours,
         "peer": {"name": "UDP, pyais, pika with confirms, quorum queue, consumer: no store, no rules", **peer},
@@ -229,9 +229,3 @@ def _sending(sent: Sequence[Sequence[Report]], sent_s: dict[bytes, float]) -> di
     """How fast it was really sent."""
     took_s = max(sent_s.values()) - min(sent_s.values())
     return {"sent_per_s": round(sum(map(len, sent)) / took_s, 1)}
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -46,6 +46,18 @@ def test_a_vessel_with_navigational_status_14_is_told(kit: Any) -> None:
     assert opened.because == "because.distress.nav_status"
 
 
+def test_a_call_of_a_device_is_told_and_ends_when_it_has_reported_normally_for_ten_minutes(kit: Any) -> None:
+    stage = kit.stage({"distress": {}}, attributes={431_000_001: {"emergency": "911 Alert"}})
+
+    (opened,) = stage.show(kit.state(0, flags=CALL))
+    (cleared,) = stage.show(*[kit.state(t) for t in range(60, 661, 60)])
+
+    assert opened.because == "because.distress.call"
+    assert opened.severity is Severity.CRITICAL
+    assert "非常通報" in explain(opened, "ja")
+    assert cleared.because == "because.distress.ended"
+
+
 def test_a_beacon_without_a_fix_is_told_and_told_again_when_it_has_one(kit: Any, stage: Any) -> None:
     (opened,) = stage.show(beacon(kit, 0, flags=CALL | ObservationFlag.NO_FIX, **NOWHERE))
     (revised,) = stage.show(beacon(kit, 60))

@@ -7,32 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from command.domain.alert import Severity
+from command.domain.people import Role
 from command.store.audit import list_audit
 from command.store.engine import shared_session
 
-OWN = "a long phrase of the watch 7"
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -56,20 +39,14 @@ def _outside(url: str) -> bool:
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
 
 
-def _sign_in(page: Page, web: Any) -> None:
-    page.goto(f"{web.url}/login")
-    page.fill("#login", "admin")
-    page.fill("#password", web.first_password)
-    page.keyboard.press("Enter")
-    page.fill("#current", web.first_password)
-    page.fill("#new", OWN)
-    page.fill("#again", OWN)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#clock-jst:not(:empty)")
+@pytest.fixture
+def enter(page: Page, web: Any, sign_in: Callable[..., None]) -> Callable[[], None]:
+    """The first administrator signs in on the page."""
+    return lambda: sign_in(page, web.url, login="admin", password=web.first_password)
 
 
 def test_an_officer_signs_in_and_acknowledges_an_alert_with_the_keyboard_alone(
-    page: Page, web: Any, eventually: Callable[..., None]
+    page: Page, web: Any, enter: Callable[[], None]
 ) -> None:
     # given two alerts, the worse one older
     first, second = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU"), web.vessel(431000002, 129.4, 34.3)
@@ -77,7 +54,7 @@ def test_an_officer_signs_in_and_acknowledges_an_alert_with_the_keyboard_alone(
     alert = web.raise_alert(first, severity=Severity.CRITICAL)
     web.raise_alert(second, severity=Severity.MEDIUM)
     # when an officer signs in for the first time
-    _sign_in(page, web)
+    enter()
     # then the page says which realm this is and lists the worst first
     expect(page.locator(".realm strong")).to_contain_text("訓練")
     expect(page.locator("[data-alert]")).to_have_count(2)
@@ -99,13 +76,15 @@ def test_an_officer_signs_in_and_acknowledges_an_alert_with_the_keyboard_alone(
     assert [entry.action for entry in entries] == ["alert.acknowledged"]
 
 
-def test_a_new_alert_neither_moves_nor_unselects_what_the_officer_reads(page: Page, web: Any) -> None:
+def test_a_new_alert_neither_moves_nor_unselects_what_the_officer_reads(
+    page: Page, web: Any, enter: Callable[[], None]
+) -> None:
     # given a list longer than the screen, and an alert in it that is selected
     vessels = [web.vessel(431000000 + i, 129.0 + i / 100, 34.2) for i in range(20)]
     web.put_tracks(vessels)
     for vessel in vessels[:19]:
         web.raise_alert(vessel, severity=Severity.MEDIUM)
-    _sign_in(page, web)
+    enter()
     expect(page.locator("[data-alert]")).to_have_count(19)
     for _ in range(6):
         page.keyboard.press("ArrowDown")
@@ -123,12 +102,52 @@ def test_a_new_alert_neither_moves_nor_unselects_what_the_officer_reads(page: Pa
     expect(page.locator("#announce")).to_contain_text("緊急")
 
 
-def test_a_database_that_goes_away_is_told_with_the_age_of_what_is_shown(page: Page, web: Any) -> None:
+COUNT_TONES = """
+window.tones = 0;
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (at) { window.tones += 1; start.call(this, at); };
+"""
+
+
+def test_a_new_alert_sounds_and_shows_itself_whatever_the_list_is_filtered_to(
+    page: Page, web: Any, enter: Callable[[], None], eventually: Callable[..., None]
+) -> None:
+    # given an officer who looks at medium alerts only
+    page.add_init_script(COUNT_TONES)
+    first, second = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU"), web.vessel(431000002, 129.4, 34.3)
+    web.put_tracks([first, second])
+    web.raise_alert(second, severity=Severity.MEDIUM)
+    enter()
+    expect(page.locator("[data-alert]")).to_have_count(1)
+    page.keyboard.press("3")
+    expect(page.locator("[data-chip=medium]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".sound")).to_have_attribute("data-sound", "on")
+    # when a critical one is raised
+    alert = web.raise_alert(first, severity=Severity.CRITICAL)
+    # then it shows and sounds, again and again
+    note = page.locator(f"[data-note='{alert.alert_id}']")
+    expect(note).to_contain_text("KAIYO MARU")
+    expect(note).to_contain_text("緊急")
+    eventually(lambda: page.evaluate("window.tones") > 4)
+    # when it is opened from there
+    note.locator(".note-words").click()
+    expect(page.locator("#detail")).to_contain_text("KAIYO MARU")
+    expect(note).to_have_count(0)
+    # when it is muted, then that is kept
+    page.keyboard.press("s")
+    expect(page.locator("#sound-state")).to_have_text("音 切")
+    page.reload()
+    expect(page.locator("#sound-state")).to_have_text("音 切")
+
+
+def test_a_database_that_goes_away_is_told_with_the_age_of_what_is_shown(
+    page: Page, web: Any, enter: Callable[[], None]
+) -> None:
     # given a console that shows an alert
     vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
     web.put_tracks([vessel])
     web.raise_alert(vessel)
-    _sign_in(page, web)
+    enter()
     expect(page.locator("[data-alert]")).to_have_count(1)
     # when the database goes away
     web.lose_database()
@@ -141,9 +160,9 @@ def test_a_database_that_goes_away_is_told_with_the_age_of_what_is_shown(page: P
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-def test_the_track_list_finds_a_vessel_by_name_in_english(page: Page, web: Any) -> None:
+def test_the_track_list_finds_a_vessel_by_name_in_english(page: Page, web: Any, enter: Callable[[], None]) -> None:
     web.put_tracks([web.vessel(431000000 + i, 129.0 + i / 100, 34.2, name=f"SHIP {i}") for i in range(30)])
-    _sign_in(page, web)
+    enter()
     page.click("[data-language=en]")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("#alert-note")).to_contain_text("No alert needs you")
@@ -163,26 +182,29 @@ def other(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def _look_at_incidents(page: Page, web: Any) -> None:
-    page.goto(f"{web.url}/login")
-    page.fill("#login", "admin")
-    page.fill("#password", OWN)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#clock-jst:not(:empty)")
-    page.keyboard.press("c")
-    expect(page.locator("#tab-incidents")).to_have_attribute("aria-selected", "true")
+@pytest.fixture
+def enter_too(other: Page, web: Any, sign_in: Callable[..., None]) -> Callable[[], None]:
+    """The other officer signs in and looks at the incidents."""
+
+    def enter() -> None:
+        first = web.accounts.create("suzuki", "鈴木", frozenset({Role.OFFICER}), by="test")
+        sign_in(other, web.url, login="suzuki", password=first)
+        other.keyboard.press("c")
+        expect(other.locator("#tab-incidents")).to_have_attribute("aria-selected", "true")
+
+    return enter
 
 
 def test_an_officer_opens_an_incident_by_keyboard_and_a_second_one_sees_it_at_once(
-    page: Page, other: Page, web: Any
+    page: Page, other: Page, web: Any, enter: Callable[[], None], enter_too: Callable[[], None]
 ) -> None:
     # given an alert, and a second officer who looks at the incidents
     vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
     web.put_tracks([vessel])
     alert = web.raise_alert(vessel)
-    _sign_in(page, web)
+    enter()
     expect(page.locator("[data-alert]")).to_have_count(1)
-    _look_at_incidents(other, web)
+    enter_too()
     # when the first one opens an incident from the alert, with what the alert says of it
     page.keyboard.press("j")
     page.keyboard.press("i")
@@ -219,10 +241,10 @@ def test_an_officer_opens_an_incident_by_keyboard_and_a_second_one_sees_it_at_on
 
 
 def test_an_act_on_an_older_picture_is_answered_with_what_changed_and_may_then_be_done(
-    page: Page, other: Page, web: Any
+    page: Page, other: Page, web: Any, enter: Callable[[], None], enter_too: Callable[[], None]
 ) -> None:
     # given two officers who look at the same incident with an open task
-    _sign_in(page, web)
+    enter()
     page.keyboard.press("c")
     page.keyboard.press("i")
     page.fill("#incident-title", "漂流物")
@@ -234,7 +256,7 @@ def test_an_act_on_an_older_picture_is_answered_with_what_changed_and_may_then_b
     page.keyboard.type("対馬班")
     page.keyboard.press("Enter")
     expect(page.locator(".task")).to_have_count(1)
-    _look_at_incidents(other, web)
+    enter_too()
     other.keyboard.press("j")
     expect(other.locator(".task")).to_have_count(1)
     # when the first moves it on, then the focus is on a step that there is
@@ -260,11 +282,13 @@ def test_an_act_on_an_older_picture_is_answered_with_what_changed_and_may_then_b
     expect(other.locator("#incident-log li").first).to_contain_text("静観")
 
 
-def test_the_tabs_on_the_left_go_by_arrows_and_keep_each_list_as_it_is(page: Page, web: Any) -> None:
+def test_the_tabs_on_the_left_go_by_arrows_and_keep_each_list_as_it_is(
+    page: Page, web: Any, enter: Callable[[], None]
+) -> None:
     vessel = web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")
     web.put_tracks([vessel])
     web.raise_alert(vessel)
-    _sign_in(page, web)
+    enter()
     page.keyboard.press("j")
     page.focus("#tab-alerts")
     page.keyboard.press("ArrowRight")

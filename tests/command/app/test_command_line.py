@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,18 @@ def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], set
     assert not (folder / "data" / "pg").exists()
 
 
+@pytest.mark.parametrize("name", ["a.nm4", "a.csv", "a.tlog"])
+def test_what_is_no_recording_is_refused_before_any_server_is_started(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x00 rubbish \xfe\xfd" * 1_000)
+
+    done = run(folder, "replay", name)
+
+    assert done.stderr.startswith(f"mizugiwa: {name}: ")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert not (folder / "data").exists()
+
+
 def test_a_console_port_that_another_program_has_stops_the_start(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = run(folder, "up", port=other.getsockname()[1])
@@ -75,3 +89,27 @@ def test_a_mistake_that_is_found_late_leaves_no_traceback_in_the_log(folder: Pat
     assert done.stderr.endswith("a replay brings its own gateway; run `mizugiwa replay FILE`\n")
     assert "Traceback" not in done.stderr
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("module", ["typer", "sqlalchemy"], ids=["the command line", "what a verb needs"])
+def test_ctrl_c_while_python_still_imports_is_one_line(
+    folder: Path, tmp_path: Path, eventually: Callable[..., None], module: str
+) -> None:
+    # given a package whose import takes long
+    (tmp_path / f"{module}.py").write_text(
+        "import pathlib, time\npathlib.Path(__file__).with_suffix('.reached').touch()\ntime.sleep(60)\n"
+    )
+    started = subprocess.Popen(
+        # a shell's background jobs do not hear Ctrl-C, nor would what these tests start from one
+        ["env", "--default-signal=INT", str(Path(sysconfig.get_path("scripts")) / "mizugiwa"), "up"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "MIZUGIWA_DATA_DIR": str(folder / "data")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually((tmp_path / f"{module}.reached").exists)
+    # when
+    started.send_signal(signal.SIGINT)
+    # then
+    _, told = started.communicate(timeout=30)
+    assert (told, started.returncode) == ("mizugiwa: interrupted\n", 130)

@@ -312,7 +312,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30.0)
+        self._thread.join(60.0)
         self._consumer.close()
         assert not self._thread.is_alive()
 
@@ -442,7 +442,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_alarms_once(
     parts = [part for n in range(10) for part in entering(431_000_001 + n, start_s=0.5 * n)]
     parts.sort(key=lambda part: int(part.rows["observed_at_us"][0]))
     for part in parts:
-        assert publisher.publish(part.to_bytes(), kind="observations", timeout_s=10.0)
+        assert publisher.publish(part.to_bytes(), kind="observations", timeout_s=60.0)
     command = [sys.executable, "-c", SERVE, database_url, amqp_url, realm.name]
 
     for kill_at in (50, 2_000, 4_000, None):

@@ -17,18 +17,10 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -93,19 +85,11 @@ def serve(bundle: Path) -> Iterator[Callable[..., Served]]:
         served.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium with software graphics."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def local_page(browser: Browser) -> Iterator[Page]:
     """A page on which a request to another machine, or an error of a script, fails the test."""
     context = browser.new_context(viewport={"width": 900, "height": 600}, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     errors: list[str] = []
     hosts: set[str | None] = set()
