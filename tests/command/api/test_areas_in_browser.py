@@ -9,9 +9,6 @@ from typing import Any
 from playwright.sync_api import Page, expect
 from shapely import Point
 
-PATIENCE_MS = 60_000
-expect.set_options(timeout=PATIENCE_MS)
-
 
 def _write_rows(page: Page, *rows: str) -> None:
     page.locator('[data-row="0"]').focus()

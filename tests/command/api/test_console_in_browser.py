@@ -11,9 +11,6 @@ from command.domain.alert import Severity
 from command.store.audit import list_audit
 from command.store.engine import shared_session
 
-PATIENCE_MS = 60_000
-expect.set_options(timeout=PATIENCE_MS)
-
 
 def test_an_officer_signs_in_and_acknowledges_an_alert_with_the_keyboard_alone(
     page: Page, web: Any, enter: Callable[[], None]

@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Page, expect
 from command.domain.people import Role
 
 PATIENCE_MS = 60_000
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture
