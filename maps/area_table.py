@@ -124,9 +124,9 @@ def rings_of_geojson(value: Mapping[str, Any]) -> list[Ring]:
 
 
 def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):
         raise BadAreaGeometry("unreadable", detail=f"{str(value)[:40]!r} where a list should be")
-    return value
+    return list(value)
 
 
 def _row(written: str | Sequence[float]) -> Row:

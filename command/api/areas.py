@@ -18,16 +18,26 @@ from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position
 from command.i18n import text
 from command.operations.access import needs
-from command.operations.areas import AreaChanged, AreaDraft, AreaRefused, BadAreaGeometry, UnknownArea
+from command.operations.areas import (
+    AreaChanged,
+    AreaDraft,
+    AreaRefused,
+    BadAreaGeometry,
+    Imported,
+    ImportRefused,
+    UnknownArea,
+)
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
 from maps.area_geometry import area_m2
 from maps.area_table import Ring, Table, read_table, rings_of, rings_of_geojson
 from maps.coordinates import MAX_TEXT, dms
+from maps.exchange import MEDIA_TYPES, BadFile, Format, read_features
 
 CHECK_ROWS: Final = 2_000
 _VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"')
 
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Written = Annotated[str, Field(max_length=4 * MAX_TEXT)] | Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -69,7 +79,7 @@ class Restored(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: int = Field(ge=1, le=2**31 - 1)
+    version: Version
 
 
 class BadTable(ValueError):
@@ -83,7 +93,7 @@ class BadTable(ValueError):
 
 
 def areas_router(console: Console) -> APIRouter:
-    """GET, POST /api/areas; GET, PUT, DELETE /api/areas/{slug}; GET .../versions; POST .../restore; POST .../check."""
+    """/api/areas: all, one, its versions; check a table; import and export files."""
     router = APIRouter(prefix="/api/areas")
     book = console.area_book
 
@@ -113,20 +123,44 @@ def areas_router(console: Console) -> APIRouter:
         rings = [Ring(rows=ring.rows, hole=ring.hole) for ring in body.rings]
         return table_json(await asyncio.to_thread(read_table, rings), current_language())
 
+    @router.get("/export")
+    @needs(Permission.WATCH)
+    async def download(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
+        data = await asyncio.to_thread(book.as_file, format)
+        name = f"areas-{console.realm.name}.{format.value}"
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(data, media_type=MEDIA_TYPES[format], headers=disposition)
+
+    @router.post("/import")
+    @needs(Permission.EDIT_AREAS)
+    async def bring_in(
+        request: Request,
+        format: Format,  # noqa: A002 - the parameter's name in the address
+        kind: AreaKind = AreaKind.AREA_OF_INTEREST,
+        dry_run: bool = True,
+    ) -> dict[str, Any]:
+        person, data = current_person(), await request.body()
+        taken = await asyncio.to_thread(
+            lambda: book.bring_in(read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run)
+        )
+        return {"dry_run": dry_run, "areas": [_imported(each) for each in taken]}
+
     @router.get("/{slug}")
     @needs(Permission.WATCH)
-    async def one(slug: str, response: Response) -> dict[str, Any]:
-        newest = (await asyncio.to_thread(book.versions, slug))[0]
-        rings = rings_of(newest.geometry)
+    async def one(slug: str, response: Response, version: Version | None = None) -> dict[str, Any]:
+        asked = await asyncio.to_thread(book.one, slug, version=version)
+        rings = rings_of(asked.geometry)
         table = table_json(await asyncio.to_thread(read_table, rings), current_language())
         listed = [{"hole": ring.hole, "rows": rows} for ring, rows in zip(rings, table["rings"], strict=True)]
-        return _versioned(newest, response) | {"table": listed}
+        return _versioned(asked, response) | {"table": listed}
 
     @router.get("/{slug}/versions")
     @needs(Permission.WATCH)
     async def versions(slug: str) -> dict[str, Any]:
         found = await asyncio.to_thread(book.versions, slug)
-        return {"type": "FeatureCollection", "features": [feature(area) for area in found]}
+        # Without their shapes, which may be large and many: each version gives its own.
+        listed = [feature(area) | {"geometry": None} for area in found]
+        return {"type": "FeatureCollection", "features": listed}
 
     @router.put("/{slug}")
     @needs(Permission.EDIT_AREAS)
@@ -220,12 +254,29 @@ def add_area_problems(web: FastAPI) -> None:
             return problem(412, exc.explain(language), changed=exc.changed, current=feature(exc.current))
         if isinstance(exc, BadTable):
             return problem(422, str(exc), errors=exc.errors)
-        if isinstance(exc, AreaRefused | BadAreaGeometry):
+        if isinstance(exc, ImportRefused):
+            errors = [{"feature": n, "row": row, "message": what.explain(language)} for n, row, what in exc.problems]
+            return problem(422, exc.explain(language), errors=errors)
+        if isinstance(exc, AreaRefused | BadAreaGeometry | BadFile):
             return problem(404 if isinstance(exc, UnknownArea) else 422, exc.explain(language), reason=exc.reason)
         raise exc
 
-    for kind in (AreaRefused, BadAreaGeometry, BadTable):
+    for kind in (AreaRefused, BadAreaGeometry, BadTable, BadFile, ImportRefused):
         web.add_exception_handler(kind, refused)
+
+
+def _imported(taken: Imported) -> dict[str, Any]:
+    size_m2 = area_m2(taken.draft.geometry)
+    return {
+        "feature": taken.number,
+        "slug": taken.slug,
+        "outcome": taken.outcome.value,
+        "kind": taken.draft.kind.value,
+        "name_ja": taken.draft.name_ja,
+        "name_en": taken.draft.name_en,
+        "area_km2": size_m2 / 1e6,
+        "area_nm2": size_m2 / METRES_PER_NAUTICAL_MILE**2,
+    }
 
 
 def _draft(body: AreaFeature, language: str) -> AreaDraft:

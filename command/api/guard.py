@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
+import re
 from collections.abc import Mapping
 from time import monotonic
 from typing import Final
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from command.api.pages import FONT_STYLE, database_away_page, language_of
 from command.api.problems import problem
 from command.api.rate import RateLimit
+from command.operations.incident_files import MAX_FILE_BYTES
 from command.operations.people import (
     CURRENT_LANGUAGE,
     CURRENT_PERSON,
@@ -33,6 +35,7 @@ SESSION_COOKIE: Final = "mizugiwa_session"
 FORM_COOKIE: Final = "mizugiwa_form"
 CSRF_COOKIE: Final = "_csrf_token"
 """Dash's renderer sends this cookie's value as the header X-CSRFToken with every callback."""
+CSRF_HEADER: Final = "X-CSRFToken"
 PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", FONT_STYLE})
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
@@ -57,6 +60,12 @@ SIGN_IN_COSTS: Final = 20.0
 """Requests that one try to sign in counts as: hashing a password keeps a processor busy."""
 FOR_TOKENS: Final = ("/api/", "/ws/")
 """All that an API token opens, as far as its scopes and its owner's roles go."""
+MAX_IMPORT_BYTES: Final = 11 * 1024 * 1024
+_UPLOADS: Final = (
+    (re.compile(r"/api/areas/import"), MAX_IMPORT_BYTES),
+    (re.compile(r"/api/incidents/[0-9a-fA-F-]{36}/attachments"), MAX_FILE_BYTES),
+)
+"""Where files come in: the only places for a larger body, and for those who are signed in only."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -116,9 +125,10 @@ class Guard:
         if refusal is None and bearer is None and scope["type"] == "websocket" and not same_origin(scope):
             refusal = problem(403, "this page belongs to another site; open the console by its own address")
         if refusal is None and scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            body = await _whole_body(receive)
+            limit = body_limit(scope["path"], signed_in=person is not None)
+            body = await _whole_body(receive, limit=limit)
             if body is None:
-                refusal = problem(413, f"the request's body is over {MAX_BODY_BYTES} bytes")
+                refusal = problem(413, f"the request's body is over {limit} bytes; send less, or a smaller file")
             elif bearer is None:
                 # no browser sends an Authorization header on behalf of another site, so a token needs no second proof
                 refusal = self._forged(scope, body, person, token)
@@ -185,7 +195,7 @@ class Guard:
         expected = [csrf_token(token)] if person and token else []
         if person is None or scope["path"] in PUBLIC:  # these forms are made before, and in spite of, any session
             expected += filter(None, [HTTPConnection(scope).cookies.get(FORM_COOKIE)])
-        given = headers.get("x-csrftoken", "")
+        given = headers.get(CSRF_HEADER, "")
         if not given and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             given = (parse_qs(body.decode("utf-8", "replace")).get("csrf") or [""])[0]
         if not any(hmac.compare_digest(given.encode(), each.encode()) for each in expected):
@@ -242,18 +252,24 @@ async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send)
     await refusal(scope, receive, send)
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
+def body_limit(path: str, *, signed_in: bool) -> int:
+    """How many bytes a request may send to this address."""
+    limits = (limit for pattern, limit in _UPLOADS if signed_in and pattern.fullmatch(path))
+    return next(limits, MAX_BODY_BYTES)
+
+
+async def _whole_body(receive: Receive, *, limit: int) -> bytes | None:
     """The request's body; None where it is over the limit."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return body
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > limit:
             return None
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

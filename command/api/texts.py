@@ -12,7 +12,18 @@ from command.i18n import texts
 from command.operations.access import needs
 from command.operations.people import Permission
 
-SHOWN: Final = ("alarm.", "area.kind.", "areas.", "console.", "triage.", "severity.", "map.", "kind.", "status.")
+SHOWN: Final = (
+    "alarm.",
+    "area.kind.",
+    "areas.",
+    "console.",
+    "incident.desk.",
+    "kind.",
+    "map.",
+    "severity.",
+    "status.",
+    "triage.",
+)
 """Texts that a script may need, by the beginning of their key."""
 
 

@@ -17,13 +17,15 @@ from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
-from command.api.guard import Guard
+from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
+from command.api.incidents import incidents_router
 from command.api.live import live_router
 from command.api.login import login_router
 from command.api.people import people_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
+from command.api.schema import PROBLEMS, describe
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -73,9 +75,11 @@ def make_web(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        responses=PROBLEMS,
         lifespan=lifespan,
         dependencies=[Depends(permission_check(of_the_pages))],
     )
+    describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
     add_area_problems(web)
     for router in (
@@ -83,6 +87,7 @@ def make_web(
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
+        incidents_router(console),
         tracks_router(console),
         areas_router(console),
         places_router(console),

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -16,31 +12,29 @@ from command.domain.area import Area, AreaKind
 from command.domain.clock import Clock
 from command.domain.realm import Realm
 from command.i18n import text
+from command.operations.area_drafts import AreaDraft, AreaRefused, free_slug
+from command.operations.area_files import Imported, ImportRefused, Outcome, area_features, plan_import
 from command.operations.people import Permission, Person
 from command.store.areas import area_version, area_versions, hold_areas, latest_areas, put_area, retire_area
 from command.store.audit import append_audit
 from command.store.engine import realm_session
 from maps.area_geometry import BadAreaGeometry
 from maps.areas import MAX_AREAS
+from maps.exchange import Feature, Format, write_features
 
-__all__ = ["AreaBook", "AreaChanged", "AreaDraft", "AreaRefused", "BadAreaGeometry", "UnknownArea"]
+__all__ = [
+    "AreaBook",
+    "AreaChanged",
+    "AreaDraft",
+    "AreaRefused",
+    "BadAreaGeometry",
+    "ImportRefused",
+    "Imported",
+    "Outcome",
+    "UnknownArea",
+]
 
-NAME_LIMIT: Final = 100
 VERSION_LIMIT: Final = 200
-_SLUG_LENGTH: Final = 50
-_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
-
-
-class AreaRefused(ValueError):
-    """A change to an area that cannot be made. `explain(language)` is the sentence for people."""
-
-    def __init__(self, reason: str, **params: Any) -> None:
-        self.reason = reason
-        self.params = params
-        super().__init__(self.explain("en"))
-
-    def explain(self, language: str) -> str:
-        return text(language, f"area.refused.{self.reason}", **self.params)
 
 
 class UnknownArea(AreaRefused):
@@ -62,17 +56,6 @@ class AreaChanged(AreaRefused):
         return text(language, "area.refused.changed", what=what, **self.params)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AreaDraft:
-    """What a person wants an area to be. name_en may be empty: then it is the Japanese name in both languages."""
-
-    kind: AreaKind
-    name_ja: str
-    name_en: str
-    geometry: BaseGeometry
-    """As `clean_geometry` gives it."""
-
-
 class AreaBook:
     """The areas of one realm. Every method may raise StoreUnavailable; each change is audited in its transaction.
 
@@ -89,6 +72,17 @@ class AreaBook:
         with realm_session(self._engine, self._realm) as session:
             return latest_areas(session)
 
+    def one(self, slug: str, *, version: int | None) -> Area:
+        """A version of an area, None for the newest. Raises UnknownArea."""
+        with realm_session(self._engine, self._realm) as session:
+            if version is None:
+                found = next(iter(area_versions(session, slug, limit=1)), None)
+            else:
+                found = area_version(session, slug, version)
+        if found is None:
+            raise UnknownArea("unknown", slug=slug)
+        return found
+
     def versions(self, slug: str) -> list[Area]:
         """The newest VERSION_LIMIT versions of an area, newest first. Raises UnknownArea."""
         with realm_session(self._engine, self._realm) as session:
@@ -96,6 +90,11 @@ class AreaBook:
         if not found:
             raise UnknownArea("unknown", slug=slug)
         return found
+
+    def as_file(self, form: Format) -> bytes:
+        """What is watched, as a file that `bring_in` takes."""
+        watched = [area for area in self.everything() if not area.retired]
+        return write_features(area_features(watched), form, layer="areas")
 
     def create(self, draft: AreaDraft, *, person: Person) -> Area:
         """A new area, its slug made from its English name. Raises Forbidden, AreaRefused."""
@@ -137,12 +136,30 @@ class AreaBook:
             draft = AreaDraft(kind=found.kind, name_ja=found.name_ja, name_en=found.name_en, geometry=found.geometry)
             return self._put(session, slug, draft, person=person, action="area.restored", of_version=version)
 
+    def bring_in(
+        self, features: Sequence[Feature], *, default_kind: AreaKind, by: str, dry_run: bool
+    ) -> list[Imported]:
+        """Take the areas of a file, all or none: a known slug, or else a known pair of names, is changed, others are
+        made. default_kind: of what says none. dry_run: say what would be done. Raises ImportRefused, AreaRefused.
+        """
+        now_us = self._clock.now_us()
+        with realm_session(self._engine, self._realm) as session:
+            hold_areas(session)
+            known = latest_areas(session)
+            planned = plan_import(features, known, default_kind=default_kind)
+            refuse_too_many(known, adding=sum(each.outcome in (Outcome.CREATED, Outcome.RESTORED) for each in planned))
+            changing = [each for each in planned if not dry_run and each.outcome is not Outcome.UNCHANGED]
+            for each in changing:
+                area = _put(session, each.slug, each.draft, by=by, now_us=now_us)
+                self._audit(session, area, action="area.imported", by=by, now_us=now_us, outcome=each.outcome.value)
+        return planned
+
     def _put(
         self, session: Session, slug: str, draft: AreaDraft, *, person: Person, action: str, **detail: object
     ) -> Area:
         now_us = self._clock.now_us()
         by = person.user.login
-        area = put_checked(session, slug, draft, by=by, now_us=now_us)
+        area = _put(session, slug, draft.cleaned(), by=by, now_us=now_us)
         if (area.valid_from_us, area.author) == (now_us, by):
             self._audit(session, area, action=action, by=by, now_us=now_us, **detail)
         return area
@@ -158,25 +175,14 @@ class AreaBook:
         )
 
 
-def put_checked(session: Session, slug: str, draft: AreaDraft, *, by: str, now_us: int) -> Area:
-    """put_area with names that people can read. Raises AreaRefused."""
-    name_ja = _name(draft.name_ja)
-    name_en = _name(draft.name_en) if draft.name_en.strip() else name_ja
-    return put_area(session, slug, draft.kind, name_ja, name_en, draft.geometry, by, now_us)
+def _put(session: Session, slug: str, draft: AreaDraft, *, by: str, now_us: int) -> Area:
+    return put_area(session, slug, draft.kind, draft.name_ja, draft.name_en, draft.geometry, by, now_us)
 
 
 def refuse_too_many(known: Sequence[Area], *, adding: int) -> None:
     """Raises AreaRefused where the realm would watch more areas than it can."""
     if sum(not area.retired for area in known) + adding > MAX_AREAS:
         raise AreaRefused("too_many", most=MAX_AREAS)
-
-
-def free_slug(name: str, *, taken: set[str]) -> str:
-    """A slug made from the Latin letters of a name, `area` where it has none, with a number where it is taken."""
-    latin = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = _NOT_IN_SLUG.sub("-", latin)[:_SLUG_LENGTH].strip("-") or "area"
-    numbered = (slug if n == 1 else f"{slug}-{n}" for n in range(1, len(taken) + 2))
-    return next(candidate for candidate in numbered if candidate not in taken)
 
 
 def _held(session: Session, slug: str, *, based_on: int) -> Area:
@@ -194,12 +200,3 @@ def _differences(before: Area | None, after: Area) -> tuple[str, ...]:
     """Which of an area's fields are other than they were; all where it is not known how they were."""
     fields = ("kind", "name_ja", "name_en", "geometry", "retired")
     return tuple(f for f in fields if before is None or getattr(before, f) != getattr(after, f)) or ("version",)
-
-
-def _name(given: str) -> str:
-    name = " ".join(given.split())
-    if not name:
-        raise AreaRefused("name_ja_missing")
-    if len(name) > NAME_LIMIT or not name.isprintable():
-        raise AreaRefused("name", limit=NAME_LIMIT)
-    return name

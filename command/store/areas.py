@@ -154,8 +154,13 @@ def _area(row: Row[Any]) -> Area:
     )
 
 
+def is_slug(written: str) -> bool:
+    """Whether it can be an area's slug: small letters, digits, single hyphens, MAX_SLUG_LENGTH at most."""
+    return _SLUG.fullmatch(written) is not None and len(written) <= MAX_SLUG_LENGTH
+
+
 def _check(slug: str, geometry: BaseGeometry) -> None:
-    if not _SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_LENGTH:
+    if not is_slug(slug):
         raise BadArea(f"area {slug!r}: write small letters, digits and single hyphens, {MAX_SLUG_LENGTH} at most")
     if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
         raise BadArea(f"area {slug}: a {geometry.geom_type} has no inside; draw a polygon")

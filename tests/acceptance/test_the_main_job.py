@@ -106,7 +106,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
             eventually(lambda: any(b["severity"] == "critical" for b in bodies(printed)), within_s=60.0)
             expect(page.locator("[data-alert]").first).to_contain_text("緊急")
             page.keyboard.press("j")
-            selected = page.locator("[aria-selected=true]").get_attribute("data-alert")
+            selected = page.locator("[role=option][aria-selected=true]").get_attribute("data-alert")
             page.keyboard.press("a")
             expect(page.locator("#ack-comment")).to_be_focused()
             page.keyboard.type("海上保安庁へ通報済み")

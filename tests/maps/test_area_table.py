@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shapely import MultiPolygon, Polygon, box
 from shapely.geometry import mapping
@@ -76,6 +76,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(kind=st.sampled_from(["Polygon", "MultiPolygon", "Point", None]), coordinates=json_values)
 def test_any_geojson_is_read_or_refused_in_words(kind: str | None, coordinates: object) -> None:
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command.domain.geo import Position
@@ -71,6 +71,7 @@ def test_what_could_be_meant_in_two_ways_is_refused(written: str, reason: str) -
     assert "area.row" not in refused.value.explain("ja")
 
 
+@settings(deadline=None)
 @given(lat=latitudes, lon=longitudes)
 def test_what_the_program_writes_it_reads_back_to_a_tenth_of_a_second(lat: float, lon: float) -> None:
     position = read_position(dms(Position(lon=lon, lat=lat)))
@@ -78,12 +79,14 @@ def test_what_the_program_writes_it_reads_back_to_a_tenth_of_a_second(lat: float
     assert abs(position.lon - lon) <= 0.05 / 3600 + 1e-9
 
 
+@settings(deadline=None)
 @given(lat=latitudes, lon=longitudes)
 def test_decimal_degrees_come_back_as_written(lat: float, lon: float) -> None:
     position = read_position(f"{lat:.9f}, {lon:.9f}")
     assert (position.lat, position.lon) == (float(f"{lat:.9f}"), float(f"{lon:.9f}"))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("0123456789.,-+ NSEW°′″'\"度分秒北緯東経"), max_size=40) | st.text(max_size=40))
 def test_any_text_is_a_place_on_the_globe_or_refused_in_words(written: str) -> None:
     try:

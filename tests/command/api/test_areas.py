@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,9 @@ def test_an_area_is_drawn_changed_retired_and_restored(web: Any, eventually: Cal
         history = client.get(f"{path}/versions").json()["features"]
         assert [f["properties"]["version"] for f in history] == [4, 3, 2, 1]
         assert {f["properties"]["author"][:8] for f in history} == {"officer-"}
+        second = client.get(f"{path}?version=2")
+        assert (second.headers["etag"], second.json()["properties"]["name_ja"]) == ('"2"', "厳原港")
+        assert client.get(f"{path}?version=9").status_code == 404
 
 
 def test_the_second_of_two_who_edit_is_told_what_the_first_changed(web: Any) -> None:
@@ -120,6 +124,35 @@ def test_the_stored_table_is_exact_so_that_saving_it_again_changes_nothing(web: 
         points = [row["point"] for row in one["table"][0]["rows"]]
         again = client.put(path, json=area([*points, points[0]]), headers={"If-Match": '"1"'})
     assert again.headers["etag"] == '"1"'
+
+
+def test_a_file_is_taken_whole_or_not_at_all(web: Any) -> None:
+    path = "/api/areas/import?format=geojson"
+    good = {"type": "FeatureCollection", "features": [area(), area(name_ja="豊玉", name_en="Toyotama")]}
+    bad = {"type": "FeatureCollection", "features": [*good["features"], area([[1, 2], [3, 95], [4, 5], [1, 2]])]}
+    with web.signed_in() as client:
+        # when a file has a wrong row, then it is told and nothing is there
+        answer = client.post(path + "&dry_run=false", content=json.dumps(bad))
+        assert answer.status_code == 422
+        assert [(e["feature"], e["row"]) for e in answer.json()["errors"]] == [(3, 2)]
+        # when a good one is tried and then taken, it is there after the second
+        assert [a["outcome"] for a in client.post(path, content=json.dumps(good)).json()["areas"]] == ["created"] * 2
+        assert client.get("/api/areas?retired=true").json()["features"] == []
+        assert client.post(path + "&dry_run=false", content=json.dumps(good)).status_code == 200
+        assert len(client.get("/api/areas?retired=true").json()["features"]) == 2
+        # and it goes out as a file that other systems read
+        out = client.get("/api/areas/export?format=gpkg")
+        assert out.headers["content-disposition"] == 'attachment; filename="areas-drill-console.gpkg"'
+        again = client.post("/api/areas/import?format=gpkg&dry_run=false", content=out.content)
+        assert {a["outcome"] for a in again.json()["areas"]} == {"unchanged"}
+        # what is too large or no such file says so
+        assert client.post(path, content=b" " * (12 * 1024 * 1024)).status_code == 413
+        assert client.post(path, content=b" " * (10 * 1024 * 1024 + 1)).status_code == 422
+        assert client.post(path, content=b"{").status_code == 422
+        assert client.post("/api/areas/import?format=shp", content=b"").status_code == 422
+    with web.signed_in(Role.ANALYST) as client:
+        assert client.get("/api/areas/export?format=csv").status_code == 200
+        assert client.post(path, content=json.dumps(good)).status_code == 403
 
 
 def test_who_may_only_watch_reads_areas_and_changes_none(web: Any) -> None:

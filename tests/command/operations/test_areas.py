@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from shapely import box
+from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Engine, text
 
@@ -14,11 +15,14 @@ from command.domain.area import AreaKind
 from command.domain.clock import ScenarioClock
 from command.domain.people import Role, User
 from command.domain.realm import Realm
-from command.operations.areas import AreaBook, AreaChanged, AreaDraft, AreaRefused, UnknownArea, free_slug
+from command.operations.area_drafts import free_slug
+from command.operations.areas import AreaBook, AreaChanged, AreaDraft, AreaRefused, ImportRefused, UnknownArea
 from command.operations.people import Forbidden, Person
 from command.store.audit import AuditEntry, list_audit
 from command.store.engine import make_engine, realm_session
 from command.store.migrations import ensure_realm, migrate
+from maps.area_geometry import clean_geometry
+from maps.exchange import Feature, Format, read_features
 
 BAY = box(129.3, 34.2, 129.4, 34.3)
 
@@ -149,7 +153,105 @@ def test_the_slug_comes_from_the_english_name_and_is_free() -> None:
     assert free_slug("Izuhara  Bay (east)", taken=set()) == "izuhara-bay-east"
     assert free_slug("Tōkyō", taken={"tokyo", "tokyo-2"}) == "tokyo-3"
     assert free_slug("厳原湾", taken=set()) == "area"
+    assert free_slug("Import", taken=set()) == "import-2"
     assert len(free_slug("x" * 300, taken={"x" * 50})) <= 60
+
+
+def features(*rows: dict[str, str], shape: BaseGeometry = BAY) -> list[Feature]:
+    return [Feature(number=i, properties=row, geometry=mapping(shape)) for i, row in enumerate(rows, start=1)]
+
+
+def bring(book: AreaBook, given: list[Feature], *, dry_run: bool = False) -> list[tuple[str, str]]:
+    taken = book.bring_in(given, default_kind=AreaKind.AREA_OF_INTEREST, by="sato", dry_run=dry_run)
+    return [(each.slug, each.outcome.value) for each in taken]
+
+
+def test_a_file_makes_changes_and_restores_areas_and_taken_again_changes_nothing(
+    book: AreaBook, engine: Engine
+) -> None:
+    book.create(draft(), person=person())
+    book.create(draft(name_ja="豊玉", name_en="Toyotama"), person=person())
+    book.retire("toyotama", based_on=1, person=person())
+    given = features(
+        {"slug": "izuhara-bay", "name_ja": "厳原湾", "name_en": "Izuhara Bay", "kind": "重点監視区域"},
+        {"slug": "toyotama", "name_ja": "豊玉", "kind": "geofence"},
+        {"name": "比田勝"},
+    )
+    told = [("izuhara-bay", "changed"), ("toyotama", "restored"), ("area", "created")]
+
+    assert bring(book, given, dry_run=True) == told
+    assert {area.version for area in book.everything()} == {1, 2}
+    assert bring(book, given) == told
+    assert {(a.slug, a.kind.value, a.retired, a.version) for a in book.everything()} == {
+        ("izuhara-bay", "area_of_interest", False, 2),
+        ("toyotama", "geofence", False, 3),
+        ("area", "area_of_interest", False, 1),
+    }
+    assert entries(engine, "area")[0].action == "area.imported"
+    assert {outcome for _, outcome in bring(book, given)} == {"unchanged"}
+
+
+def test_one_wrong_feature_leaves_every_area_as_it_was_and_each_error_is_told(book: AreaBook) -> None:
+    bow_tie = {"type": "Polygon", "coordinates": [[[129, 34], [130, 35], [130, 34], [129, 35]]]}
+    off = {"type": "Polygon", "coordinates": [[[129, 34], [130, 34], [130, 99], [129, 98]]]}
+    given = [
+        *features({"name_ja": "良い", "slug": "good"}),
+        Feature(number=2, properties={"name_ja": "交差"}, geometry=bow_tie),
+        Feature(number=3, properties={"name_ja": "圏外"}, geometry=off),
+        Feature(number=4, properties={"name_ja": "点"}, geometry={"type": "Point", "coordinates": [1, 2]}),
+        Feature(number=5, properties={"name_ja": "無"}, geometry=None),
+        Feature(number=6, properties={}, geometry=mapping(BAY)),
+        Feature(number=7, properties={"name_ja": "種", "kind": "circle"}, geometry=mapping(BAY)),
+        Feature(number=8, properties={"name_ja": "識", "slug": "../x"}, geometry=mapping(BAY)),
+        Feature(number=9, properties={"name_ja": "良い", "slug": "good"}, geometry=mapping(BAY)),
+    ]
+    with pytest.raises(ImportRefused) as refused:
+        bring(book, given)
+
+    assert [(number, row, what.reason) for number, row, what in refused.value.problems] == [
+        (2, None, "crosses"),
+        (3, 3, "latitude_off"),
+        (3, 4, "latitude_off"),
+        (4, None, "not_a_polygon"),
+        (5, None, "no_shape"),
+        (6, None, "name_ja_missing"),
+        (7, None, "kind"),
+        (8, None, "slug"),
+        (9, None, "twice"),
+    ]
+    assert "8件" in refused.value.explain("ja")
+    assert book.everything() == []
+
+
+def test_a_wrong_line_of_a_table_of_vertices_is_told_by_its_number(book: AreaBook) -> None:
+    table = b"name_ja,position\na,34 129\na,95 129\na,34 130\nb,34 129\nb,34 130\n"
+    with pytest.raises(ImportRefused) as refused:
+        bring(book, read_features(table, Format.CSV))
+    assert [(number, row, what.reason) for number, row, what in refused.value.problems] == [
+        (3, None, "latitude_off"),
+        (5, None, "too_few"),
+    ]
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_what_is_watched_goes_through_every_format_unchanged(book: AreaBook, form: Format) -> None:
+    book.create(draft(), person=person())
+    ring = clean_geometry(BAY.difference(BAY.buffer(-0.02))).geometry
+    book.create(draft(ring, name_ja="輪", name_en="Ring"), person=person())
+    assert bring(book, read_features(book.as_file(form), form)) == [
+        ("izuhara-bay", "unchanged"),
+        ("ring", "unchanged"),
+    ]
+
+
+def test_more_areas_than_can_be_watched_are_refused(book: AreaBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("command.operations.areas.MAX_AREAS", 2)
+    book.create(draft(), person=person())
+    with pytest.raises(AreaRefused, match="At most 2"):
+        bring(book, features({"name_ja": "一"}, {"name_ja": "二"}))
+    book.create(draft(name_en="Second"), person=person())
+    with pytest.raises(AreaRefused, match="At most 2"):
+        book.create(draft(name_en="Third"), person=person())
 
 
 def test_two_officers_who_draw_at_once_get_an_area_each(book: AreaBook, engine: Engine) -> None:

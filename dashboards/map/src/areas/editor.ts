@@ -4,7 +4,7 @@ import { text } from "../texts.js";
 import { clockTime } from "../units.js";
 import { button, make, nameOf, put, reason, size, toast } from "./dom.js";
 import {
-  type AreaFeature, type AreaKind, type CheckedTable, KINDS, type Point, type Ring, type StoredArea,
+  type AreaFeature, type AreaKind, type AreaVersion, type CheckedTable, KINDS, type Point, type Ring, type StoredArea,
   areaVersions, checkRings, emptyRow, isBlank, restoreArea, retireArea, ringsOf, rowsOf, saveArea,
 } from "./model.js";
 import type { Sketch } from "./sketch.js";
@@ -274,7 +274,7 @@ export class AreaEditor {
     }
   }
 
-  private version({ properties: one }: AreaFeature, based: { readonly slug: string; readonly version: number }): HTMLElement {
+  private version({ properties: one }: AreaVersion, based: { readonly slug: string; readonly version: number }): HTMLElement {
     const words = text("areas.version_line", { version: one.version, time: clockTime(Date.parse(one.valid_from)), who: one.author });
     const what = one.retired ? text("areas.retired") : `${text(`area.kind.${one.kind}`)} ${size(one.area_km2, one.area_nm2)}`;
     const restore = one.version === based.version || one.retired ? null : button("areas.restore", () => void this.act(() => restoreArea(based.slug, one.version, based.version), "areas.restored"));

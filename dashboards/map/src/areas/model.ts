@@ -82,8 +82,13 @@ export const listAreas = (retired: boolean): Promise<readonly AreaFeature[]> =>
 
 export const oneArea = (slug: string): Promise<StoredArea> => getJson(`/api/areas/${slug}`);
 
-export const areaVersions = (slug: string): Promise<readonly AreaFeature[]> =>
-  getJson<{ readonly features: readonly AreaFeature[] }>(`/api/areas/${slug}/versions`).then(({ features }) => features);
+/** A version without its shape. */
+export interface AreaVersion {
+  readonly properties: AreaProperties;
+}
+
+export const areaVersions = (slug: string): Promise<readonly AreaVersion[]> =>
+  getJson<{ readonly features: readonly AreaVersion[] }>(`/api/areas/${slug}/versions`).then(({ features }) => features);
 
 export const retireArea = (slug: string, version: number): Promise<AreaFeature> => send("DELETE", `/api/areas/${slug}`, null, match(version));
 

@@ -3,6 +3,7 @@ import { text } from "../texts.js";
 import { clockTime } from "../units.js";
 import { button, make, nameOf, put, reason, size, toast } from "./dom.js";
 import { AreaEditor } from "./editor.js";
+import { AreaFiles } from "./files.js";
 import { type AreaFeature, type Point, type StoredArea, listAreas, oneArea, restoreArea } from "./model.js";
 import type { Sketch } from "./sketch.js";
 
@@ -37,6 +38,7 @@ export class AreaPanel {
       make("label", { class: "area-retired" }, this.retired, text("areas.show_retired")),
       this.note,
       this.list,
+      new AreaFiles(this.mayEdit, () => void this.load()).element,
     );
     root.append(this.overview);
     this.filter.addEventListener("input", () => this.render());
