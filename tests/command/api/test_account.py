@@ -95,9 +95,12 @@ def admin_login(admin: httpx.Client, web: Any) -> str:
     return login
 
 
-def test_a_revoked_screen_is_closed(web: Any) -> None:
+def test_the_last_use_is_written_down_and_a_revoked_screen_is_closed(web: Any, eventually: Callable[..., None]) -> None:
     with web.signed_in() as client, web.socket(client, "/ws/tracks") as screen:
         login = client.get("/api/session").json()["login"]
+        (before,) = web.accounts.sessions(login)
+        assert client.post("/api/session/active").status_code == 204
+        eventually(lambda: web.accounts.sessions(login)[0].last_seen_us > before.last_seen_us)
         web.accounts.revoke_all(login, by="test")
         web.gate.forget_all()
         with pytest.raises(ConnectionClosed) as ended:
@@ -208,18 +211,10 @@ def test_a_browser_is_named_as_people_name_it(said: str, shown: str) -> None:
 
 def test_every_form_of_these_pages_is_refused_without_its_token(web: Any) -> None:
     with web.signed_in(Role.ADMIN) as admin, elsewhere(web, admin):
-        pages = admin.get("/account").text + admin.get("/people").text
+        pages = "".join(admin.get(path).text for path in ("/account", "/account/second", "/password", "/people"))
         pages += admin.get(re.findall(r'href="(/people/[0-9a-f-]+)">admin<', pages)[0]).text
         forms = set(re.findall(r'<form method="post" action="([^"]+)"', pages))
-        assert len(forms) >= 7
+        assert len(forms) >= 10
         for path in forms:
             answer = admin.post(path, data={"csrf": "0" * 64}, headers={"X-CSRFToken": ""})
             assert answer.status_code == 403, path
-
-
-def test_the_last_use_is_written_down(web: Any, eventually: Callable[..., None]) -> None:
-    with web.signed_in() as client:
-        login = client.get("/api/session").json()["login"]
-        (before,) = web.accounts.sessions(login)
-        assert client.post("/api/session/active").status_code == 204
-        eventually(lambda: web.accounts.sessions(login)[0].last_seen_us > before.last_seen_us)
