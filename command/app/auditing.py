@@ -45,6 +45,7 @@ def verify_audit(settings: Settings, *, heads: Path | None, keys: list[str]) -> 
             folder=heads or settings.audit_dir,
             keys=frozenset(keys) or None,
             sealed_within_s=SEALED_WITHIN_S,
+            copy=heads is not None,
         )
     finally:
         engine.dispose()

@@ -176,14 +176,20 @@ class _Check:
         self.say(Wrong.INSERTED, f"it came after its numbers were sealed: {_told(row)}", row.audit_id)
 
 
-def verify(engine: Engine, *, folder: Path, keys: frozenset[str] | None, sealed_within_s: float) -> Verified:
+def verify(
+    engine: Engine, *, folder: Path, keys: frozenset[str] | None, sealed_within_s: float, copy: bool = False
+) -> Verified:
     """Compare every entry with the heads in the database and in `folder`. Changes nothing.
 
     keys: the public keys to believe; None for those that stand in the folder, which whoever can write there can
-    change as well. sealed_within_s: entries that wait for their seal get so long. Raises StoreUnavailable and OSError.
+    change as well. sealed_within_s: entries that wait for their seal get so long. copy: the folder is a copy, which may
+    be older than the database. Raises StoreUnavailable and OSError.
     """
     asked_id = _wait_for_seal(engine, within_s=sealed_within_s)
     heads = HeadsFile(folder)
+    with shared_session(engine) as session:
+        # before a batch is sealed, the one before is written to the file
+        written = 0 if copy or (known := last_head(session)) is None else known.batch - 1
     # sealing goes on meanwhile, and a head is in the database before it is in the file: what the file has now, the
     # database has; what comes later is for the next time
     size = heads.size()
@@ -200,6 +206,9 @@ def verify(engine: Engine, *, folder: Path, keys: frozenset[str] | None, sealed_
                 check.say(Wrong.HEAD, f"batch {at} has one head in the database and another in {heads.path}")
             if head is None and there is not None:
                 check.say(Wrong.HEAD, f"the head of batch {at} is not in {heads.path}, and later ones are")
+            elif head is None and at <= written:
+                written = 0  # said once
+                check.say(Wrong.HEAD, f"the heads from batch {at} on are not in {heads.path}: it was cut or taken away")
             if stored is None and (newest is None or at > newest.batch):
                 check.say(Wrong.CUT_OFF, f"batch {at} is in {heads.path} and no longer in the database")
             elif stored is None:

@@ -286,6 +286,19 @@ def test_a_copy_of_the_heads_elsewhere_finds_what_was_done_to_database_and_file_
     assert {(Wrong.CUT_OFF, 7), (Wrong.CUT_OFF, 8), (Wrong.CUT_OFF, 9)} <= found(check(engine, copy))
 
 
+def test_a_file_of_heads_that_was_cut_or_taken_away_is_told_of_and_an_older_copy_is_not(
+    engine: Engine, sealed: Path, tmp_path: Path
+) -> None:
+    lines = (sealed / HEADS_FILE).read_text("utf-8").splitlines(keepends=True)
+    (sealed / HEADS_FILE).write_text(lines[0], "utf-8")
+    (cut,) = check(engine, sealed).found
+    assert "from batch 2 on" in cut.detail
+    assert verify(engine, folder=sealed, keys=None, sealed_within_s=0.0, copy=True).found == ()
+    (sealed / HEADS_FILE).unlink()
+    (gone,) = check(engine, sealed).found
+    assert "from batch 1 on" in gone.detail
+
+
 def test_heads_that_were_taken_out_of_file_and_database_leave_a_hole(
     database_url: str, engine: Engine, sealed: Path
 ) -> None:
