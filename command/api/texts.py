@@ -16,6 +16,7 @@ SHOWN: Final = (
     "area.kind.",
     "areas.",
     "console.",
+    "incident.desk.",
     "kind.",
     "map.",
     "severity.",

@@ -35,6 +35,7 @@ from command.store.types import WGS84_SRID, Microseconds
 __all__ = [
     "LatestTrack",
     "append_track_states",
+    "known_tracks",
     "load_latest",
     "next_flush_seq",
     "track_by_id",
@@ -173,6 +174,13 @@ def tracks_in_box(session: Session, box: tuple[float, float, float, float], *, l
 def track_by_id(session: Session, track_id: uuid.UUID) -> Track | None:
     """The track, or None where the realm has none of this id."""
     return next(iter(_tracks(session, select(*READ).where(TRACK.c.track_id == track_id))), None)
+
+
+def known_tracks(session: Session, track_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the ids that there are tracks of."""
+    if not track_ids:
+        return set()
+    return set(session.execute(select(TRACK.c.track_id).where(TRACK.c.track_id.in_(set(track_ids)))).scalars())
 
 
 def append_track_states(session: Session, states: npt.NDArray[np.void]) -> None:

@@ -106,7 +106,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
             eventually(lambda: any(b["severity"] == "critical" for b in bodies(printed)), within_s=60.0)
             expect(page.locator("[data-alert]").first).to_contain_text("緊急")
             page.keyboard.press("j")
-            selected = page.locator("[aria-selected=true]").get_attribute("data-alert")
+            selected = page.locator("[role=option][aria-selected=true]").get_attribute("data-alert")
             page.keyboard.press("a")
             expect(page.locator("#ack-comment")).to_be_focused()
             page.keyboard.type("海上保安庁へ通報済み")
@@ -217,5 +217,5 @@ def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "'radar' is not known; choose from ais, csv, mavlink, replay" in line
+    assert "'radar' is not known; choose from ais, cot, csv, mavlink, replay" in line
     assert not (tmp_path / "data" / "pg").exists()

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0003"
-down_revision = "realm_0001"
+down_revision = "realm_0002"
 
 
 def upgrade() -> None:
