@@ -15,6 +15,7 @@ PANELS: Final[Mapping[str, str]] = {
     "incident_drawer": "dashboards.panels.incident_drawer:IncidentDrawer",
     "drawer": "dashboards.panels.drawer:Drawer",
     "track_list": "dashboards.panels.track_list:TrackList",
+    "areas": "dashboards.panels.areas:Areas",
     "health": "dashboards.panels.health:Health",
 }
 

@@ -178,6 +178,7 @@ def _help(view: View) -> Component:
         ("M", "comment"),
         ("/", "search"),
         ("T", "list"),
+        ("G", "areas"),
         ("Home", "home"),
         ("N", "walk"),
         ("S", "sound"),

@@ -36,7 +36,12 @@ PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
-_ATTACHMENTS: Final = re.compile(r"/api/incidents/[0-9a-fA-F-]{36}/attachments")
+MAX_IMPORT_BYTES: Final = 11 * 1024 * 1024
+_UPLOADS: Final = (
+    (re.compile(r"/api/areas/import"), MAX_IMPORT_BYTES),
+    (re.compile(r"/api/incidents/[0-9a-fA-F-]{36}/attachments"), MAX_FILE_BYTES),
+)
+"""Where files come in: the only places for a larger body, and for those who are signed in only."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -80,7 +85,8 @@ class Guard:
         if refusal is None and scope["type"] == "websocket" and not same_origin(scope):
             refusal = problem(403, "this page belongs to another site; open the console by its own address")
         if refusal is None and scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            body = await _whole_body(receive, limit=body_limit(scope["path"]))
+            limit = body_limit(scope["path"], signed_in=person is not None)
+            body = await _whole_body(receive, limit=limit)
             refusal = self._forged(scope, body, person, token)
             receive = _replay(body or b"", receive)
         if refusal is not None:
@@ -112,7 +118,8 @@ class Guard:
 
     def _forged(self, scope: Scope, body: bytes | None, person: Person | None, token: str | None) -> Response | None:
         if body is None:
-            return problem(413, f"the request's body is over {body_limit(scope['path'])} bytes")
+            limit = body_limit(scope["path"], signed_in=person is not None)
+            return problem(413, f"the request's body is over {limit} bytes; send less, or a smaller file")
         if not same_origin(scope):
             return problem(403, "the request came from another site, or does not say where from (Origin, Referer)")
         headers = Headers(scope=scope)
@@ -174,9 +181,10 @@ async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send)
     await refusal(scope, receive, send)
 
 
-def body_limit(path: str) -> int:
+def body_limit(path: str, *, signed_in: bool) -> int:
     """How many bytes a request may send to this address."""
-    return MAX_FILE_BYTES if _ATTACHMENTS.fullmatch(path) else MAX_BODY_BYTES
+    limits = (limit for pattern, limit in _UPLOADS if signed_in and pattern.fullmatch(path))
+    return next(limits, MAX_BODY_BYTES)
 
 
 async def _whole_body(receive: Receive, *, limit: int) -> bytes | None:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command.api.alerts import alerts_router
+from command.api.areas import add_area_problems, areas_router
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.live import live_router
@@ -61,11 +62,13 @@ def make_web(
     )
     describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
+    add_area_problems(web)
     for router in (
         login_router(accounts, gate=gate, realm=console.realm, secure=secure),
         alerts_router(console),
         incidents_router(console),
         tracks_router(console),
+        areas_router(console),
         places_router(console),
         state_router(console, gate),
         live_router(console, gate),

@@ -33,7 +33,7 @@ from command.operations.realms import open_realm
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
 from command.services.process import recall, stop
 from command.settings import BadSettings, Settings, asset_kind
-from command.store.areas import put_area
+from command.store.areas import latest_areas, put_area
 from command.store.assets import Asset
 from command.store.engine import make_engine, realm_session, shared_session
 from command.store.facilities import save_facilities
@@ -221,7 +221,9 @@ def _save_places(plan: _Plan, engine: Engine, clock: Clock) -> None:
     if plan.scenario is None:
         return
     with realm_session(engine, plan.realm) as session:
-        for area in plan.scenario.areas:
+        # A drill that goes on keeps what its officers made of its areas.
+        known = {area.slug for area in latest_areas(session)}
+        for area in (area for area in plan.scenario.areas if area.slug not in known):
             put_area(session, area.slug, area.kind, area.name_ja, area.name_en, area.geometry, "drill", clock.now_us())
 
 

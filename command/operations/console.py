@@ -25,13 +25,14 @@ from command.domain.incident import OPEN_STATES, Incident
 from command.domain.realm import Realm
 from command.domain.track import Track
 from command.i18n.names import Names
+from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.store.alerts import alerts_by_id, get_alert, list_alerts
-from command.store.areas import areas_revision, current_areas
+from command.store.areas import areas_revision, latest_areas
 from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import list_facilities
@@ -78,6 +79,7 @@ class Console:
         self.facilities: tuple[Facility, ...] = ()
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
+        self.area_book = AreaBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
         self.incidents: tuple[Incident, ...] = ()
@@ -89,6 +91,7 @@ class Console:
         self._process = process
         self._host = SystemClock()
         self._gazetteer = Gazetteer(())
+        self._named_areas: tuple[Area, ...] = ()
         self._sources: tuple[SourceHealth, ...] = ()
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
@@ -133,7 +136,7 @@ class Console:
 
     def explained(self, alert: Alert, language: str) -> Explained:
         """An alert in the reader's language."""
-        names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self.areas}
+        names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self._named_areas}
         return explain(alert, language, gazetteer=self._gazetteer, area_names=names)
 
     def place(self, thing: Track | Incident, language: str) -> str:
@@ -251,9 +254,10 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             alerts = tuple(list_alerts(session, limit=ALERT_LIMIT))
             revision = areas_revision(session)
-            areas = current_areas(session) if revision != self.areas_revision else None
+            areas = latest_areas(session) if revision != self.areas_revision else None
         if areas is not None:
-            self.areas, self.areas_revision = tuple(areas), revision
+            self._named_areas = tuple(areas)
+            self.areas, self.areas_revision = tuple(area for area in areas if not area.retired), revision
             self.alerts_revision += 1
         self._take_alerts(alerts)
 

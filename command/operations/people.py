@@ -74,6 +74,7 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    EDIT_AREAS = "edit areas"
     READ_INCIDENTS = "read incidents"
     MANAGE_INCIDENTS = "manage incidents"
     COMMENT_ON_INCIDENTS = "comment on incidents"
@@ -84,6 +85,7 @@ class Permission(StrEnum):
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),

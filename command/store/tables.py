@@ -167,6 +167,7 @@ AREA_VERSION: Final = Table(
     Column("author", SafeText, nullable=False),
     Column("valid_from", Microseconds, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("retired", Boolean, nullable=False),
 )
 
 ALERT: Final = Table(

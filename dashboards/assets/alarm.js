@@ -201,7 +201,7 @@
     box.append(row("muted", t("alarm.mute")), make("p", "", t("alarm.help")));
   }
 
-  document.addEventListener("mizugiwa:alerts", ask);
+  document.addEventListener("mizugiwa:alerts", () => { show(); ask(); });
   document.addEventListener("mizugiwa:mute", () => {
     state.muted = !state.muted;
     keep();

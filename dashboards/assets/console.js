@@ -22,7 +22,7 @@
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
 
-  window.mizugiwaPage = { t, setProps };
+  window.mizugiwaPage = { t, setProps, toast };
 
   // ---- time -------------------------------------------------------------------------------------------------
   const realmNow = () =>
@@ -296,6 +296,7 @@
     j: () => step(1), k: () => step(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
+    g: () => side(state.side === "areas" ? "closed" : "areas"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
     s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),

@@ -37,7 +37,6 @@ TEAM: Final = "duty"
 PEER_VHOST: Final = "bench-peer"
 PEER_QUEUE: Final = "decoded"
 SETTLED_WITHIN_S: Final = 60.0
-AREA_KNOWN_AFTER_S: Final = 3.0
 _PREFETCH: Final = 500
 
 
@@ -66,7 +65,7 @@ def run(here: Stage, sent: Sequence[Sequence[Report]], port: int) -> dict[str, A
     with realm_session(here.engine, LIVE) as session:
         put_area(session, FENCE_SLUG, AreaKind.GEOFENCE, "計測用", "Measurement", FENCE, "bench", 0)
     here.start("intake", "dispatch", "gateway")
-    sleep(AREA_KNOWN_AFTER_S)
+    here.wait_until(lambda: _listens(here), within_s=SETTLED_WITHIN_S, what="the source does not listen")
     due = {report.mmsi for second in sent for report in second if report.enters}
     queues = [team_queue(TEAM, severity) for severity in sorted(Severity, reverse=True)]
     with _listening(here, LIVE.vhost, queues, _entered) as heard:
@@ -182,6 +181,12 @@ def _stages(alerts: Sequence[tuple[float, float, Message]]) -> dict[str, float]:
         name: round(statistics.median(column) * 1e3, 1)
         for name, column in zip(names, zip(*told, strict=True), strict=True)
     }
+
+
+def _listens(here: Stage) -> bool:
+    """Whether the gateway told that its port is bound: a datagram before that is lost, and its sender hears of it."""
+    source = here.source()
+    return source is not None and source.state == "waiting"
 
 
 def _settled(here: Stage) -> bool:

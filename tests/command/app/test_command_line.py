@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from command.domain.realm import Realm
+from command.services import Endpoints
+from command.store.engine import make_engine, shared_session
+from command.store.facilities import save_facilities
+from command.store.migrations import ensure_realm, migrate
+from maps.reference import reference_facilities
+
 
 @pytest.fixture
 def folder(server_dir: Callable[[str], Path]) -> Path:
@@ -47,6 +54,11 @@ def run(folder: Path, *words: str, settings: str = "", port: int = 8050) -> subp
         (("web",), "", "run `mizugiwa up`"),
         (("gateway", "--realm", "Foo"), "", "write live, drill-NAME or replay-NAME"),
         (("replay", "absent.nm4"), "", "absent.nm4"),
+        (("areas", "import", "absent.kml"), "", "absent.kml cannot be read"),
+        (("areas", "import", "x.shp"), "", "Choose from gpkg, geojson, kml, csv"),
+        (("areas", "import", "x.csv", "--kind", "circle"), "", "choose from area_of_interest, geofence"),
+        (("export", "people"), "", "choose from areas, facilities, alerts, tracks"),
+        (("export", "areas", "--format", "shp"), "", "choose from gpkg, geojson, kml, csv"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], settings: str, said: str) -> None:
@@ -113,3 +125,37 @@ def test_ctrl_c_while_python_still_imports_is_one_line(
     # then
     _, told = started.communicate(timeout=30)
     assert (told, started.returncode) == ("mizugiwa: interrupted\n", 130)
+
+
+def test_areas_come_in_from_a_file_and_everything_goes_out(
+    folder: Path, endpoints: Endpoints, database_url: str
+) -> None:
+    # given a live realm and a table of vertices
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, Realm.parse("live"), clock=None)
+    with shared_session(engine) as session:
+        save_facilities(session, reference_facilities())
+    engine.dispose()
+    addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
+    (folder / "areas.csv").write_text(
+        "name_ja,name_en,kind,position\n厳原湾,Bay,geofence,34 12.0N 129 18.0E\n"
+        "厳原湾,Bay,geofence,34 12.0N 129 24.0E\n厳原湾,Bay,geofence,34 18.0N 129 24.0E\n"
+    )
+    # when it is tried, nothing is done; when it is brought in, it is there
+    tried = run(folder, "areas", "import", "areas.csv", "--dry-run", settings=addresses)
+    assert tried.stdout.splitlines() == ["2: created bay (厳原湾)", "nothing was changed (--dry-run)"], tried.stderr
+    taken = run(folder, "areas", "import", "areas.csv", settings=addresses)
+    assert (taken.stdout, taken.returncode) == ("2: created bay (厳原湾)\n", 0)
+    # when everything is written out, each file is there, and none is overwritten
+    for what, count in (("areas", 1), ("facilities", len(reference_facilities())), ("alerts", 0), ("tracks", 0)):
+        done = run(folder, "export", what, "--format", "gpkg", settings=addresses)
+        assert done.stdout == f"{count} {what} of live in {what}-live.gpkg\n", done.stderr
+        assert (folder / f"{what}-live.gpkg").stat().st_size > 0
+    again = run(folder, "export", "areas", "--format", "gpkg", settings=addresses)
+    assert (again.returncode, "not there yet" in again.stderr) == (2, True)
+    # when a file is wrong, then every error is a line and the exit code says so
+    (folder / "areas.csv").write_text("name_ja,position\nA,95 129\nA,34\nA,34 130\n")
+    wrong = run(folder, "areas", "import", "areas.csv", settings=addresses)
+    assert wrong.returncode == 1
+    assert [line.split(":")[0] for line in wrong.stdout.splitlines()[1:]] == ["2", "3"]

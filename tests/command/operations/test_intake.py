@@ -39,7 +39,7 @@ from command.operations.intake.loop import PREFETCH
 from command.operations.realms import open_realm
 from command.services import Endpoints, delete_vhost
 from command.store.alerts import list_alerts
-from command.store.areas import put_area
+from command.store.areas import put_area, retire_area
 from command.store.engine import make_engine, realm_session
 from command.store.health import list_heartbeats
 from command.store.observations import observations_between
@@ -265,6 +265,21 @@ def test_a_quarantined_clock_is_stored_and_moves_neither_track_nor_time(engine: 
     assert (len(ids_stored), track.position) == (2, OUTSIDE)
     assert done.counts == {"clock_off": 1, "quarantined": 1}
     assert kept.clock.now_us() == NOW_US
+
+
+def test_an_area_that_is_retired_while_it_runs_ends_its_alerts_under_its_name(engine: Engine, realm: Realm) -> None:
+    kept = keeper(engine, realm)
+    for part in entering():
+        kept.take([part])
+    with realm_session(engine, realm) as session:
+        retire_area(session, "izuhara", "sato", NOW_US)
+
+    kept.tick()
+
+    (alert,) = alerts(engine, realm)
+    assert alert.cleared_at_us is not None
+    assert alert.because == "because.geofence_entry.withdrawn"
+    assert alert.because_params["area"]["ja"] == "izuhara"
 
 
 def test_an_area_drawn_while_it_runs_is_watched_from_the_next_tick(engine: Engine, realm: Realm) -> None:
