@@ -158,7 +158,7 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
         state.append(f"「{alert.comment}」" if language == "ja" else f"“{alert.comment}”")
     if alert.cleared_at_us is not None:
         state.append(text(language, "triage.cleared_at", time=jst_clock(alert.cleared_at_us)))
-    handled = console.incident_of(alert.alert_id)
+    handled = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     if handled is not None:
         state.append(text(language, "triage.incident", number=handled.number))
     waiting = alert.acknowledged_at_us is None
