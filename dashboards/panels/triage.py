@@ -15,7 +15,7 @@ from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import suggested_type
-from command.operations.people import Permission, current_language
+from command.operations.people import Permission, current_language, current_person
 from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
