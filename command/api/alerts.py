@@ -57,6 +57,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
     """An alert with its texts in the reader's language; times are ISO 8601 UTC."""
     told = console.explained(alert, language)
     position = alert.position
+    incident = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     return {
         "alert_id": str(alert.alert_id),
         "revision": alert.revision,
@@ -79,6 +80,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
         "acknowledged_at": _iso(alert.acknowledged_at_us),
         "acknowledged_by": alert.acknowledged_by,
         "comment": alert.comment,
+        "incident": None if incident is None else {"incident_id": str(incident.incident_id), "number": incident.number},
     }
 
 

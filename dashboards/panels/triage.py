@@ -15,7 +15,7 @@ from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import suggested_type
-from command.operations.people import Permission, current_language
+from command.operations.people import Permission, current_language, current_person
 from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
@@ -158,7 +158,7 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
         state.append(f"「{alert.comment}」" if language == "ja" else f"“{alert.comment}”")
     if alert.cleared_at_us is not None:
         state.append(text(language, "triage.cleared_at", time=jst_clock(alert.cleared_at_us)))
-    handled = console.incident_of(alert.alert_id)
+    handled = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     if handled is not None:
         state.append(text(language, "triage.incident", number=handled.number))
     waiting = alert.acknowledged_at_us is None
