@@ -47,7 +47,7 @@ def run(folder: Path, *words: str, settings: str = "", port: int = 8050) -> subp
     [
         (("up",), "[rules.ais_gap]\nseverity = 'odd'\n", "rule ais_gap: severity"),
         (("up",), "[rules.nosuch]\nx = 1\n", "rule 'nosuch' is not known; choose from ais_gap"),
-        (("up",), "[[sources]]\nname = 'a'\nkind = 'radar'\n", "choose from ais, csv, mavlink, replay"),
+        (("up",), "[[sources]]\nname = 'a'\nkind = 'radar'\n", "choose from ais, cot, csv, mavlink, replay"),
         (("responder", "--team", "../x"), "", "write small letters, digits and hyphens"),
         (("responder", "--team", "duty", "--lang", "fr"), "", "choose from ja, en"),
         (("responder", "--team", "duty"), "", "run `mizugiwa up`"),
