@@ -125,6 +125,7 @@ def _help(view: View) -> Component:
         ("T", "list"),
         ("Home", "home"),
         ("N", "walk"),
+        ("M", "measure"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

@@ -5,10 +5,12 @@ import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, Navigation
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
-import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
+import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, ToolButton, trackLines } from "./furniture.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas } from "./home.js";
+import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
-import { Picture } from "./picture.js";
+import { Measure, type MeasuredTrack } from "./measure.js";
+import { type Name, Picture } from "./picture.js";
 import {
   AREA_LAYERS,
   FACILITY_LAYERS,
@@ -76,6 +78,9 @@ export class MapConsole implements FeedListener {
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
   private readonly announcer: Announcer;
+  private readonly measure: Measure;
+  private readonly measureButton: ToolButton;
+  private readonly gone = new AbortController();
   private readonly timers: number[] = [];
   private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
   private alerts: readonly MapAlert[] = [];
@@ -132,6 +137,8 @@ export class MapConsole implements FeedListener {
     this.map.keyboard.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
     this.map.addControl(new HomeButton(() => this.goHome()), "top-right");
+    this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
+    this.map.addControl(this.measureButton, "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
     this.overlay = new MapboxOverlay({
@@ -139,13 +146,18 @@ export class MapConsole implements FeedListener {
       pickingRadius: 8,
       onClick: (info: PickingInfo) => this.clicked(info),
       onHover: (info: PickingInfo) => this.hovered(info),
-      getCursor: ({ isHovering, isDragging }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+      getCursor: ({ isHovering, isDragging }) => (this.measure.active ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
     });
     this.map.addControl(this.overlay);
     this.status = new StatusLine(root);
     this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
+    this.measure = new Measure(this.map, root, {
+      track: (trackId) => this.measuredTrack(trackId),
+      say: (words) => this.announcer.say(words),
+      changed: (active) => this.measureButton.press(active),
+    });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
@@ -153,6 +165,7 @@ export class MapConsole implements FeedListener {
 
   /** Close the feed and free the graphics memory: the page took the element away. */
   remove(): void {
+    this.gone.abort();
     this.feed.close();
     this.trailRequest?.abort();
     for (const timer of [...this.timers, this.viewTimer, this.redrawTimer]) window.clearTimeout(timer);
@@ -253,6 +266,8 @@ export class MapConsole implements FeedListener {
   /** The texts have changed: write every word again. */
   retell(): void {
     this.legend.render();
+    this.measure.retell();
+    this.measureButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -297,6 +312,7 @@ export class MapConsole implements FeedListener {
     // Not "load": that waits for the basemap, and tracks must be seen where it cannot be read.
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
+      this.measure.addLayers();
       this.ready = true;
       for (const [place, body] of Object.entries(this.places)) setPlaces(map, place as Place, body);
       this.viewChanged();
@@ -319,6 +335,7 @@ export class MapConsole implements FeedListener {
       else this.say("drawing", text("map.refused", { reason: event.error.message }));
     });
     canvasBox.addEventListener("keydown", (event) => this.key(event));
+    listenForKeys((event) => this.toolKey(event), this.gone.signal);
     this.timers.push(window.setInterval(() => this.tellPage(), STATUS_EVERY_MS));
     const resized = new ResizeObserver(() => map.resize());
     resized.observe(this.root);
@@ -328,6 +345,12 @@ export class MapConsole implements FeedListener {
 
   private clicked(info: PickingInfo): void {
     const what = picked(info);
+    if (this.measure.active) {
+      const [lon, lat] = info.coordinate ?? [];
+      const name = what?.type === "track" ? this.picture.names.get(what.track.handle) : undefined;
+      if (lon !== undefined && lat !== undefined) this.measure.add({ lon, lat }, name && this.measuredTrack(name.trackId));
+      return;
+    }
     if (what?.type === "aggregate") {
       this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
       return;
@@ -361,6 +384,39 @@ export class MapConsole implements FeedListener {
     event.preventDefault();
   }
 
+  /** The keys of the tools, wherever the focus is; the keys of a tool in use, where it is upon the map or nothing. */
+  private toolKey(event: KeyboardEvent): boolean {
+    if (this.measure.active) {
+      if (event.key === "Escape") {
+        this.measure.end();
+        return true;
+      }
+      if (meansTheMap(event.target) && this.measure.key(event)) return true;
+    }
+    switch (event.key.toLowerCase()) {
+      case "m":
+        this.measureOrEnd();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private measureOrEnd(): void {
+    if (this.measure.active) {
+      this.measure.end();
+      return;
+    }
+    const trackId = this.selectedTrackId();
+    this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
+  }
+
+  private measuredTrack(trackId: string): MeasuredTrack | undefined {
+    const track = this.picture.byTrackId(trackId);
+    if (track === undefined) return undefined;
+    return { trackId, lon: track.lon, lat: track.lat, label: this.picture.names.get(track.handle)?.label ?? text("map.unnamed") };
+  }
+
   private walk(step: 1 | -1): void {
     const bounds = this.map.getBounds();
     const order = [...this.picture.tracks.values()]
@@ -370,11 +426,14 @@ export class MapConsole implements FeedListener {
       this.announcer.say(text("map.tracks", { n: 0 }));
       return;
     }
-    const at = order.findIndex((t) => this.picture.names.get(t.handle)?.trackId === this.selectedTrackId());
+    const from = this.measure.active ? this.measure.cursorTrackId : this.selectedTrackId();
+    const at = order.findIndex((t) => this.picture.names.get(t.handle)?.trackId === from);
     const next = order[at < 0 ? (step > 0 ? 0 : order.length - 1) : (at + step + order.length) % order.length];
     if (next === undefined) return;
-    this.chooseTrack(next);
-    const label = this.picture.names.get(next.handle)?.label ?? "";
+    const { trackId, label } = this.picture.names.get(next.handle) as Name;
+    const measured = this.measure.active ? this.measuredTrack(trackId) : undefined;
+    if (measured === undefined) this.choose({ track_id: trackId });
+    else this.measure.cursorTo(measured);
     this.announcer.say([label, ...trackLines(next, this.picture)].join(" "));
   }
 
@@ -429,6 +488,7 @@ export class MapConsole implements FeedListener {
         ),
       });
       setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
+      this.measure.follow();
       this.showStatus();
     }, REDRAW_MS);
   }

@@ -9,7 +9,7 @@ import { type Atlas, iconOf } from "./symbols.js";
 import { age, text } from "./texts.js";
 import { KNOTS_PER_MPS, clockTime, position } from "./units.js";
 
-function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
+export function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   if (className !== "") made.className = className;
   parent.append(made);
@@ -53,7 +53,7 @@ export class StatusLine {
 }
 
 /** Only what changed is written: a live region must not be spoken again every second. */
-function put(target: HTMLElement, words: string): void {
+export function put(target: HTMLElement, words: string): void {
   if (target.textContent !== words) target.textContent = words;
 }
 
@@ -93,6 +93,37 @@ export class HomeButton implements IControl {
 
   onRemove(): void {
     this.box.remove();
+  }
+}
+
+/** The button of a tool. Its class names its picture in map.css, `key` its words. */
+export class ToolButton implements IControl {
+  private readonly box = document.createElement("div");
+  private readonly button: HTMLButtonElement;
+
+  constructor(className: string, private readonly key: string, pressed: () => void) {
+    this.box.className = "maplibregl-ctrl maplibregl-ctrl-group";
+    this.button = element("button", className, this.box);
+    this.button.type = "button";
+    this.button.addEventListener("click", pressed);
+    this.retell();
+  }
+
+  onAdd(): HTMLElement {
+    return this.box;
+  }
+
+  onRemove(): void {
+    this.box.remove();
+  }
+
+  retell(): void {
+    this.button.title = text(this.key);
+    this.button.setAttribute("aria-label", this.button.title);
+  }
+
+  press(on: boolean): void {
+    this.button.setAttribute("aria-pressed", String(on));
   }
 }
 

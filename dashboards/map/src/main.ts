@@ -4,6 +4,7 @@ import { Protocol } from "pmtiles";
 import "maplibre-gl/dist/maplibre-gl.css";
 import "./fonts.css";
 import "./map.css";
+import "./tools.css";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";

@@ -1,6 +1,6 @@
 // How numbers look to a person at sea, and the one projection of a course that leaders need.
 
-const METRES_PER_NAUTICAL_MILE = 1_852;
+export const METRES_PER_NAUTICAL_MILE = 1_852;
 const EARTH_MEAN_RADIUS_M = 6_371_008.8;
 
 export const KNOTS_PER_MPS = 3_600 / METRES_PER_NAUTICAL_MILE;
