@@ -10,6 +10,7 @@ import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAr
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
+import { ShownNotation } from "./notation.js";
 import { type Name, Picture } from "./picture.js";
 import {
   AREA_LAYERS,
@@ -81,6 +82,7 @@ export class MapConsole implements FeedListener {
   private readonly measure: Measure;
   private readonly measureButton: ToolButton;
   private readonly gone = new AbortController();
+  private readonly notation: ShownNotation;
   private readonly timers: number[] = [];
   private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
   private alerts: readonly MapAlert[] = [];
@@ -153,6 +155,7 @@ export class MapConsole implements FeedListener {
     this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
+    this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
     this.measure = new Measure(this.map, root, {
       track: (trackId) => this.measuredTrack(trackId),
       say: (words) => this.announcer.say(words),
@@ -397,6 +400,9 @@ export class MapConsole implements FeedListener {
       case "m":
         this.measureOrEnd();
         return true;
+      case "c":
+        this.notation.next();
+        return true;
       default:
         return false;
     }
@@ -499,7 +505,7 @@ export class MapConsole implements FeedListener {
 
   private showCursor(): void {
     const { lng, lat } = this.pointer ?? this.map.getCenter();
-    this.cursor.show(lng, lat, this.map.getZoom());
+    this.cursor.show(lng, lat, this.map.getZoom(), this.notation.write(lng, lat));
   }
 
   private tellPage(): void {

@@ -7,7 +7,7 @@ import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
 import { type Atlas, iconOf } from "./symbols.js";
 import { age, text } from "./texts.js";
-import { KNOTS_PER_MPS, clockTime, position } from "./units.js";
+import { KNOTS_PER_MPS, clockTime } from "./units.js";
 
 export function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
@@ -57,12 +57,15 @@ export function put(target: HTMLElement, words: string): void {
   if (target.textContent !== words) target.textContent = words;
 }
 
-/** Where the pointer is, else the middle of the map, in degrees, minutes and seconds; and how far leaders run. */
+/** Where the pointer is, else the middle of the map, in the chosen notation; and how far leaders run. */
 export class CursorReadout implements IControl {
   private readonly box = document.createElement("div");
+  private readonly place = element("button", "", this.box);
+  private readonly leader = element("span", "", this.box);
 
   onAdd(): HTMLElement {
     this.box.className = "maplibregl-ctrl mz-panel mz-cursor";
+    this.place.type = "button";
     return this.box;
   }
 
@@ -70,8 +73,13 @@ export class CursorReadout implements IControl {
     this.box.remove();
   }
 
-  show(lon: number, lat: number, zoom: number): void {
-    put(this.box, `${position(lon, lat)}   ${leaderWords(zoom)}`);
+  /** Pressing the button, as any place of the page, shows the next notation (notation.ts). */
+  show(lon: number, lat: number, zoom: number, words: string): void {
+    this.place.dataset.placeLon = String(lon);
+    this.place.dataset.placeLat = String(lat);
+    this.place.title = text("map.coordinates.switch");
+    put(this.place, words);
+    put(this.leader, leaderWords(zoom));
   }
 }
 

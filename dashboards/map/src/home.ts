@@ -1,5 +1,6 @@
 // Where the map opens: where the officer left it, else upon the realm's watched areas, else upon its tracks, else
 // upon Japan.
+import { keep, readKept } from "./kept.js";
 
 /** [west, south], [east, north] in degrees. */
 export type Bounds = [[number, number], [number, number]];
@@ -53,21 +54,12 @@ export class KeptView {
   }
 
   read(): Camera | null {
-    try {
-      const kept = JSON.parse(localStorage.getItem(this.key) ?? "null") as Partial<Camera> | null;
-      const usable = kept !== null && [kept.lon, kept.lat, kept.zoom].every((value) => Number.isFinite(value));
-      return usable && Math.abs((kept as Camera).lat) <= 85 ? (kept as Camera) : null;
-    } catch {
-      return null;
-    }
+    const kept = readKept(this.key) as Partial<Camera> | null;
+    const usable = kept !== null && [kept.lon, kept.lat, kept.zoom].every((value) => Number.isFinite(value));
+    return usable && Math.abs((kept as Camera).lat) <= 85 ? (kept as Camera) : null;
   }
 
   write(camera: Camera | null): void {
-    try {
-      if (camera === null) localStorage.removeItem(this.key);
-      else localStorage.setItem(this.key, JSON.stringify(camera));
-    } catch {
-      // Storage is switched off or full: the view is not kept, and nothing else is lost.
-    }
+    keep(this.key, camera);
   }
 }

@@ -13,7 +13,7 @@ from pyproj import Geod
 WAIT_MS = 40_000
 expect.set_options(timeout=WAIT_MS)
 LEGS = ".mz-measure tbody tr:not(.mz-next)"
-DARK = "00000000-0000-0000-0000-000000000005"
+AIRCRAFT = "00000000-0000-0000-0000-000000000007"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,66 @@ def test_numbers_are_written_as_they_are_spoken_at_sea(in_source: Callable[..., 
     assert in_source("geodesic", "[999, 12345].map(source.kilometres)") == ["1.00", "12.3"]
 
 
+ORIGIN = (139 + 44 / 60 + 28.8869 / 3600, 35 + 39 / 60 + 29.1572 / 3600)
+"""The origin of Japan's horizontal control network (Survey Act Enforcement Order, article 2), which is published in
+degrees, minutes and seconds."""
+
+
+@pytest.mark.parametrize(
+    ("notation", "place", "said"),
+    [
+        ("dms", ORIGIN, "35°39′29.2″N 139°44′28.9″E"),
+        ("minutes", ORIGIN, "35°39.486′N 139°44.481′E"),
+        ("decimal", ORIGIN, "35.65810°N 139.74136°E"),
+        ("dms", (-0.5, -33.99999999), "34°00′00.0″S 000°30′00.0″W"),
+        ("minutes", (-9.999999999, 5.0), "05°00.000′N 010°00.000′W"),
+        ("decimal", (181.5, 0.0), "00.00000°N 178.50000°W"),
+        # 33°20′N 44°24′E is 38SMB4488: GeographicLib's GeoConvert(1)
+        ("mgrs", (44.4, 33 + 1 / 3), "38S MB 44161 88401"),
+        # the NGA's own GEOTRANS: here, at the exceptions of Norway and Svalbard, south of the equator, and on it
+        ("mgrs", ORIGIN, "54S UE 86070 46757"),
+        ("mgrs", (5.33, 60.39), "32V KN 97780 00479"),
+        ("mgrs", (15.6, 78.2), "33X WG 13696 80760"),
+        ("mgrs", (151.2, -33.86), "56H LH 33491 51909"),
+        ("mgrs", (0.0, 0.0), "31N AA 66021 00000"),
+        ("mgrs", (129.3, 85.0), "MGRS –"),
+    ],
+)
+def test_a_place_is_written_as_published(
+    in_source: Callable[..., Any], notation: str, place: tuple[float, float], said: str
+) -> None:
+    assert in_source("coordinates", "([way, p]) => source.written(way, ...p)", [notation, place]) == said
+
+
+def test_c_changes_the_notation_of_every_place_on_the_page(near: Page) -> None:
+    # given a place that the page wrote, as the drawer does
+    near.evaluate(
+        "document.body.insertAdjacentHTML('beforeend',"
+        " '<button class=drawn data-place-lon=139.741358 data-place-lat=35.658099>-</button>')"
+    )
+    expect(near.locator(".drawn")).to_have_text("35°39′29.2″N 139°44′28.9″E")
+    expect(near.locator(".mz-cursor button")).to_contain_text("″N")
+    # when C is pressed, then the readout and that place change together, by name for who does not see them
+    near.keyboard.press("c")
+    expect(near.locator(".drawn")).to_have_text("35°39.486′N 139°44.481′E")
+    expect(near.locator(".mz-cursor button")).to_contain_text("′N")
+    expect(near.locator(".mz-spoken")).to_have_text("座標の表記: 度分(小数)")
+    # when one of them is clicked twice, then both are grid references; when the server tells another place, so is that
+    for _ in range(2):
+        near.locator(".drawn").click(force=True)
+    expect(near.locator(".drawn")).to_have_text(re.compile(r"^54S UE \d{5} \d{5}$"))
+    expect(near.locator(".mz-cursor button")).to_have_text(re.compile(r"^52S \w\w \d{5} \d{5}$"))
+    near.evaluate("document.querySelector('.drawn').dataset.placeLat = 34.2")
+    expect(near.locator(".drawn")).to_contain_text("54S UC")
+    # and who types a C into a field changes nothing
+    near.evaluate("document.querySelector('.drawn').outerHTML = '<input class=drawn>'")
+    near.locator(".drawn").press("c")
+    expect(near.locator(".mz-cursor button")).to_contain_text("52S")
+    near.evaluate("document.querySelector('.drawn').remove()")
+    near.keyboard.press("c")
+    expect(near.locator(".mz-cursor button")).to_contain_text("″N")
+
+
 def test_a_course_is_measured_with_the_keyboard_alone(near: Page) -> None:
     # given an officer whose focus is on nothing, when they press M
     near.keyboard.press("m")
@@ -93,18 +153,18 @@ def test_a_course_is_measured_with_the_keyboard_alone(near: Page) -> None:
 
 
 def test_a_point_upon_a_track_goes_with_it_and_the_selection_stays(near: Page) -> None:
-    # given a contact under way that is selected
-    near.evaluate("id => mizugiwaMap.select({track_id: id})", DARK)
+    # given an aircraft in flight that is selected
+    near.evaluate("id => mizugiwaMap.select({track_id: id})", AIRCRAFT)
     # when the range from it to the next track is measured
     near.keyboard.press("m")
     near.keyboard.press("n")
     near.keyboard.press("Enter")
-    # then the leg bears both names, and its length changes as they move
+    # then the leg bears both names, and goes on changing by itself
     leg = near.locator(LEGS)
-    expect(leg).to_contain_text("未識別 K-031 →")
-    before = near.evaluate("document.querySelector('.mz-cross').getAttribute('style')")
+    expect(leg).to_contain_text("JA72CG → 対馬沖灯浮標")
+    before = leg.inner_text()
     near.wait_for_function(
-        "s => document.querySelector('.mz-cross').getAttribute('style') !== s", arg=before, timeout=WAIT_MS
+        "([legs, before]) => document.querySelector(legs).innerText !== before", arg=[LEGS, before], timeout=WAIT_MS
     )
     # and neither N nor Escape has touched what is selected
     near.keyboard.press("Escape")
