@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from command.domain.clock import US_PER_S
 from command.domain.observation import ObservationFlag
 from command.domain.track import Track, TrackStatus
 from command.i18n.names import Named, Names
+from command.operations.track_groups import RecordFlag, TrackGroup, hidden_rows
 
 RECORD_DTYPE: Final = np.dtype(
     [
@@ -53,15 +54,6 @@ VIEW_LIMIT: Final = 10_000
 AGGREGATE_BELOW_ZOOM: Final = 6.0
 LOST_SHOWN_S: Final = 6 * 3_600
 """A lost track leaves the map this long after it was last heard; it stays in the track list and the store."""
-
-
-class RecordFlag(IntFlag):
-    """What a screen must show whatever the zoom."""
-
-    ASSET = 1
-    DISTRESS = 2
-    OPEN_ALERT = 4
-    OWN_SHIP = 8
 
 
 class FrameKind(IntEnum):
@@ -192,14 +184,16 @@ class Picture:
             handle = self._handles.get(track_id)
             return None if handle is None else self._tracks[handle]
 
-    def find(self, words: str, *, limit: int) -> list[Track]:
-        """Tracks whose name, subject, call sign or source contains `words` (any case and language), newest first."""
+    def find(self, words: str, *, limit: int, hide: Collection[TrackGroup] = ()) -> list[Track]:
+        """Tracks whose name, subject, call sign or source contains `words` (any case and language), newest first.
+        hide: groups that are left out."""
         wanted = words.strip().casefold()
         with self.lock:
+            hidden = hidden_rows(self._records[: self._count], hide).tolist()
             found = [
                 track
-                for track, named in zip(self._tracks, self._labels, strict=True)
-                if track is not None and (not wanted or wanted in _search_text(track, named))
+                for track, named, out in zip(self._tracks, self._labels, hidden, strict=True)
+                if track is not None and not out and (not wanted or wanted in _search_text(track, named))
             ]
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
@@ -241,9 +235,12 @@ class Picture:
         lon, lat = rows["lon_e7"] / 1e7, rows["lat_e7"] / 1e7
         return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
-    def aggregate(self, box: Box, *, zoom: float, now_us: int) -> npt.NDArray[np.void]:
-        """AGGREGATE_DTYPE of the box, in square cells of 1/8 of a 512-pixel tile."""
-        handles = np.flatnonzero(self.in_view(box, now_us=now_us))
+    def aggregate(
+        self, box: Box, *, zoom: float, now_us: int, hide: Collection[TrackGroup] = ()
+    ) -> npt.NDArray[np.void]:
+        """AGGREGATE_DTYPE of the box without the groups to hide, in square cells of 1/8 of a 512-pixel tile."""
+        hidden = hidden_rows(self._records[: self._count], hide)
+        handles = np.flatnonzero(self.in_view(box, now_us=now_us) & ~hidden)
         rows = self._records[handles]
         cell_e7 = 360.0 / 2.0 ** max(0.0, math.floor(zoom)) / 8.0 * 1e7
         columns = np.floor(rows["lon_e7"] / cell_e7).astype(np.int64)
@@ -320,6 +317,7 @@ class Watcher:
     def __init__(self, picture: Picture, *, language: str) -> None:
         self._picture, self._language = picture, language
         self._box, self._zoom = WORLD, 0.0
+        self._hide: Collection[TrackGroup] = ()
         self._fresh = True
         self._at_revision = -1
         self._known = np.zeros(0, dtype=bool)
@@ -329,9 +327,12 @@ class Watcher:
     def box(self) -> Box:
         return self._box
 
-    def look(self, box: Box, *, zoom: float) -> None:
-        """The screen shows another part of the sea: its next frame replaces all that it has."""
-        self._box, self._zoom, self._fresh = box, zoom, True
+    def look(self, box: Box, *, zoom: float, hide: Collection[TrackGroup] = ()) -> None:
+        """The screen shows another part of the sea: its next frame replaces all that it has.
+
+        hide: groups that cells do not count. Single tracks are sent all the same: the screen counts what it hides.
+        """
+        self._box, self._zoom, self._hide, self._fresh = box, zoom, hide, True
 
     def start_over(self) -> None:
         """The screen's records are of another time: its next frame replaces them."""
@@ -347,7 +348,7 @@ class Watcher:
                 self._known[:] = False
                 if not fresh and since == self._at_revision:
                     return []
-                cells = self._picture.aggregate(self._box, zoom=self._zoom, now_us=now_us)
+                cells = self._picture.aggregate(self._box, zoom=self._zoom, now_us=now_us, hide=self._hide)
                 return [Frame(kind=FrameKind.AGGREGATE, records=cells)]
             return self._records_since(since, fresh=fresh, now_us=now_us)
 

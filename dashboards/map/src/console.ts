@@ -5,7 +5,9 @@ import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, Navigation
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
-import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, ToolButton, trackLines } from "./furniture.js";
+import { FilterChips } from "./filters.js";
+import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, ToolButton, element, trackLines } from "./furniture.js";
+import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas } from "./home.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
@@ -76,6 +78,7 @@ export class MapConsole implements FeedListener {
   private readonly feed: Feed;
   private readonly status: StatusLine;
   private readonly cursor = new CursorReadout();
+  private readonly chips: FilterChips;
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
   private readonly announcer: Announcer;
@@ -151,7 +154,9 @@ export class MapConsole implements FeedListener {
       getCursor: ({ isHovering, isDragging }) => (this.measure.active ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
     });
     this.map.addControl(this.overlay);
-    this.status = new StatusLine(root);
+    const top = element("div", "mz-top", root);
+    this.status = new StatusLine(root, top);
+    this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
@@ -227,6 +232,7 @@ export class MapConsole implements FeedListener {
   /** Highlight a track or an alert, with the track's trail; null for none. */
   select(selection: Selection): void {
     this.selection = selection;
+    this.picture.selectedTrackId = this.selectedTrackId();
     this.loadTrail();
     this.redraw();
   }
@@ -241,7 +247,8 @@ export class MapConsole implements FeedListener {
   features(): RenderedFeature[] {
     if (!this.ready) return [];
     const bounds = this.map.getBounds();
-    return [...this.picture.tracks.values()]
+    return this.picture
+      .shown()
       .filter((track) => contains(bounds, track))
       .map((track) => {
         const name = this.picture.names.get(track.handle);
@@ -403,9 +410,27 @@ export class MapConsole implements FeedListener {
       case "c":
         this.notation.next();
         return true;
+      case "f":
+        this.chips.focus();
+        return true;
       default:
         return false;
     }
+  }
+
+  private toggle(group: Group): void {
+    const hidden = new Set(this.picture.hidden);
+    if (!hidden.delete(group)) hidden.add(group);
+    this.hide(hidden);
+  }
+
+  /** Hide these groups, here and in the page's track list. */
+  private hide(groups: ReadonlySet<Group>): void {
+    this.picture.hidden = groups;
+    setProps("map-hidden", { data: [...groups] });
+    this.viewChanged();
+    this.redraw();
+    this.showStatus();
   }
 
   private measureOrEnd(): void {
@@ -425,7 +450,8 @@ export class MapConsole implements FeedListener {
 
   private walk(step: 1 | -1): void {
     const bounds = this.map.getBounds();
-    const order = [...this.picture.tracks.values()]
+    const order = this.picture
+      .shown()
       .filter((t) => contains(bounds, t) && this.picture.names.has(t.handle))
       .sort((a, b) => importance(b) - importance(a) || a.handle - b.handle);
     if (order.length === 0) {
@@ -475,7 +501,7 @@ export class MapConsole implements FeedListener {
       const bounds = this.map.getBounds();
       const zoom = this.map.getZoom();
       const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()] as const;
-      this.feed.show({ bbox: box, zoom });
+      this.feed.show({ bbox: box, zoom, hide: [...this.picture.hidden] });
       this.map.getSource<GeoJSONSource>("graticule")?.setData(graticule(graticuleStep(zoom), box));
       this.redraw();
     }, VIEW_DEBOUNCE_MS);
@@ -500,6 +526,8 @@ export class MapConsole implements FeedListener {
   }
 
   private showStatus(): void {
+    const { picture } = this;
+    this.chips.show(picture.hidden, picture.aggregates.length > 0 ? null : countGroups(picture.tracks.values(), picture.hidden));
     this.status.show(this.state, this.picture, [...this.notices.values()].join(" "));
   }
 
@@ -549,6 +577,7 @@ export class MapConsole implements FeedListener {
       (body) => {
         this.say("alerts", "");
         this.alerts = alertsToDraw(body);
+        this.picture.selectedTrackId = this.selectedTrackId();
         this.loadTrail();
         this.redraw();
       },

@@ -5,7 +5,7 @@ import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
-import { type Atlas, iconOf } from "./symbols.js";
+import { type Atlas, drawIcon, sampleIcon } from "./symbols.js";
 import { age, text } from "./texts.js";
 import { KNOTS_PER_MPS, clockTime } from "./units.js";
 
@@ -27,8 +27,8 @@ export class StatusLine {
   private readonly oldest: HTMLElement;
   private readonly notice: HTMLElement;
 
-  constructor(private readonly root: HTMLElement) {
-    const line = element("div", "mz-panel mz-status", root);
+  constructor(private readonly root: HTMLElement, parent: HTMLElement) {
+    const line = element("div", "mz-panel mz-status", parent);
     this.connection = element("span", "mz-connection", line);
     this.connection.setAttribute("role", "status");
     this.clock = element("span", "", line);
@@ -45,7 +45,9 @@ export class StatusLine {
     put(this.connection, `${marks[connection]} ${text(`map.connection.${connection}`)}`);
     const now = picture.nowMs;
     put(this.clock, now === null ? "" : clockTime(now));
-    put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }));
+    const { filtered } = picture;
+    const left = filtered === null ? "" : ` (${filtered > 0 ? text("map.filter.hidden", { n: filtered.toLocaleString("en") }) : text("map.filter.hidden_far")})`;
+    put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }) + left);
     const oldest = picture.oldestLiveAgeS();
     put(this.oldest, oldest === null ? "" : text("map.oldest", { age: age(oldest) }));
     put(this.notice, picture.asOf && now !== null ? text("map.as_of", { time: clockTime(now) }) : notice);
@@ -167,8 +169,8 @@ export class LegendPanel {
       box.addEventListener("change", () => this.toggled(which, box.checked));
       element("span", "", label).textContent = text(`map.layer.${which}`);
     }
-    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [iconOf(sample(kind, TrackStatus.LIVE, flags), false), text(kindKey(kind, flags))]));
-    this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [iconOf(sample(SubjectKind.VESSEL, s, 0), false), text(`map.status.${s}`)]));
+    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [sampleIcon(kind, TrackStatus.LIVE, flags), text(kindKey(kind, flags))]));
+    this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
   }
 
@@ -177,21 +179,9 @@ export class LegendPanel {
     const list = element("ul", "", body);
     for (const [icon, words] of rows) {
       const row = element("li", "", list);
-      row.append(this.picture(icon));
+      row.append(drawIcon(this.atlas, icon, 26));
       element("span", "", row).textContent = words;
     }
-  }
-
-  private picture(icon: string): HTMLCanvasElement {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 72;
-    canvas.style.width = canvas.style.height = "26px";
-    canvas.setAttribute("aria-hidden", "true");
-    const place = this.atlas.places[icon];
-    if (place !== undefined) {
-      canvas.getContext("2d")?.drawImage(this.atlas.image, place.x, place.y, place.width, place.height, 0, 0, 72, 72);
-    }
-    return canvas;
   }
 }
 
@@ -208,10 +198,6 @@ const LEGEND_KINDS: readonly (readonly [number, number])[] = [
   [SubjectKind.BASE_STATION, 0],
   [SubjectKind.GROUND_STATION, OURS],
 ];
-
-function sample(kind: number, status: number, flags: number): TrackRecord {
-  return { handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags };
-}
 
 function kindKey(kind: number, flags: number): string {
   return flags & OURS ? `map.kind.${kind}.ours` : `map.kind.${kind}`;

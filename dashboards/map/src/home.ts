@@ -15,7 +15,7 @@ export const JAPAN: Bounds = [[124.5, 25.5], [147, 46]];
 /** Nothing is so small that the map opens closer than this. */
 export const NEAREST_HOME_ZOOM = 11;
 /** Pixels that the furniture of the map takes from its edges. */
-export const HOME_PADDING = { top: 64, bottom: 56, left: 32, right: 72 } as const;
+export const HOME_PADDING = { top: 96, bottom: 56, left: 32, right: 72 } as const;
 
 /** The box around points; null where there are none. */
 function around(points: Iterable<readonly [number, number]>): Bounds | null {

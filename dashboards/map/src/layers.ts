@@ -56,7 +56,7 @@ export function picked(info: PickingInfo): Picked | null {
 }
 
 export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
-  const tracks = [...scene.picture.tracks.values()].sort((a, b) => importance(a) - importance(b));
+  const tracks = scene.picture.shown().sort((a, b) => importance(a) - importance(b));
   const dense = tracks.length > DENSE_TRACKS;
   const symbols = dense ? tracks.filter((t) => importance(t) >= MATTERS) : tracks;
   return [

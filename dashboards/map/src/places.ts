@@ -170,7 +170,8 @@ export function nameLanguage(map: MapLibre, layers: readonly string[], language:
 export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, selectedTrackId: string | null): void {
   const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : MATTERS;
   const bounds = map.getBounds();
-  const ranked = [...picture.tracks.values()]
+  const ranked = picture
+    .shown()
     .flatMap((track) => {
       const name = picture.names.get(track.handle);
       if (name === undefined || !contains(bounds, track)) return [];

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 from pyproj import Geod
+
+from command.domain.observation import SubjectKind
+from command.domain.track import TrackStatus
+from command.operations.picture import RECORD_DTYPE
+from command.operations.track_groups import TrackGroup, hidden_rows
 
 WAIT_MS = 40_000
 expect.set_options(timeout=WAIT_MS)
@@ -183,3 +190,50 @@ def test_a_click_sets_a_point_and_does_not_select(near: Page) -> None:
     expect(near.locator(LEGS)).to_have_count(0)
     near.keyboard.press("Escape")
     assert not [c for c in near.evaluate("chosen") if c[0] == "map-selected"]
+
+
+@pytest.mark.parametrize("hide", [*TrackGroup])
+def test_the_map_hides_what_the_list_hides(in_source: Callable[..., Any], hide: TrackGroup) -> None:
+    # given a track of every kind, status and combination of flags
+    tracks = list(itertools.product([int(k) for k in SubjectKind], [int(s) for s in TrackStatus], range(16)))
+    records = np.zeros(len(tracks), dtype=RECORD_DTYPE)
+    records["kind"], records["status"], records["flags"] = np.array(tracks).T
+    # when a group of them is hidden, then the browser hides the same as the server
+    ask = (
+        "([tracks, hide]) => tracks.map(([kind, status, flags]) => ({kind, status, flags}))"
+        ".map(t => source.groupsOf(t).includes(hide) && !source.inDanger(t))"
+    )
+    assert in_source("groups", ask, [tracks, hide.value]) == hidden_rows(records, [hide]).tolist()
+
+
+def shown(page: Page) -> set[str]:
+    labels: list[str] = page.evaluate("mizugiwaMap.features().map(f => f.label)")
+    return set(labels)
+
+
+def test_a_hidden_kind_leaves_the_map_and_the_list_but_never_with_an_open_alert(near: Page) -> None:
+    # given four of our assets in view and a dark contact with an open alert
+    everything = shown(near)
+    chip = near.locator(".mz-chip[data-group=unknown]")
+    expect(chip.locator("b")).to_have_text("1")
+    expect(near.locator(".mz-chip[data-group=ours] b")).to_have_text("4")
+    # when our assets and dark contacts are hidden, by keyboard and by mouse
+    near.keyboard.press("f")
+    for _ in range(3):
+        near.keyboard.press("Tab")
+    near.keyboard.press("Enter")
+    chip.click()
+    # then the assets are gone, the contact is not, and the map says both and tells the page
+    ours = {"みずぎわ1号", "うみほたる", "哨戒1号艇", "比田勝管制局"}
+    assert everything - shown(near) == ours
+    expect(chip).to_have_attribute("aria-pressed", "false")
+    expect(near.locator(".mz-kept")).to_have_text("非表示の種別でも警報中のため表示: 1件")
+    expect(near.locator(".mz-status")).to_contain_text("6 航跡 (4件を非表示)")
+    assert near.evaluate("chosen.filter(c => c[0] === 'map-hidden').at(-1)[1]") == ["ours", "unknown"]
+    # when one of them is selected, then that one is shown
+    near.evaluate("mizugiwaMap.select({track_id: '00000000-0000-0000-0000-000000000001'})")
+    assert everything - shown(near) == ours - {"みずぎわ1号"}
+    # when all is shown again, then it is
+    near.click("text=すべて表示")
+    assert shown(near) == everything
+    expect(near.locator(".mz-all")).to_be_hidden()
