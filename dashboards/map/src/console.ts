@@ -2,6 +2,7 @@
 import type { PickingInfo } from "@deck.gl/core";
 import { MapboxOverlay } from "@deck.gl/mapbox";
 import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
+import { type Address, readAddress, writeAddress } from "./address.js";
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
@@ -29,6 +30,7 @@ import { getJson } from "./rest.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { SavedViews } from "./views.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
 /** The Open Database Licence asks for it wherever the map is seen. */
@@ -86,6 +88,8 @@ export class MapConsole implements FeedListener {
   private readonly measureButton: ToolButton;
   private readonly gone = new AbortController();
   private readonly notation: ShownNotation;
+  private readonly views: SavedViews;
+  private addressTimer: number | undefined;
   private readonly timers: number[] = [];
   private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
   private alerts: readonly MapAlert[] = [];
@@ -112,7 +116,9 @@ export class MapConsole implements FeedListener {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
-    const left = this.kept.read();
+    const address = readAddress(location.hash);
+    const left = address.at ?? this.kept.read();
+    this.picture.hidden = new Set(address.hide);
     this.untouched = left === null;
     const canvasBox = document.createElement("div");
     canvasBox.className = "mz-canvas";
@@ -157,7 +163,12 @@ export class MapConsole implements FeedListener {
     const top = element("div", "mz-top", root);
     this.status = new StatusLine(root, top);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
-    this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
+    const side = element("div", "mz-side", root);
+    this.legend = new LegendPanel(side, this.atlas, this.shows, (which, on) => this.show(which, on));
+    this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
+      address: () => writeAddress({ ...this.address(), selection: null }),
+      open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
+    });
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
     this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
@@ -169,6 +180,9 @@ export class MapConsole implements FeedListener {
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
+    if (address.hide.length > 0) setProps("map-hidden", { data: address.hide });
+    if (address.selection !== null) this.choose(address.selection);
+    window.addEventListener("hashchange", () => this.go(readAddress(location.hash)), { signal: this.gone.signal });
   }
 
   /** Close the feed and free the graphics memory: the page took the element away. */
@@ -176,7 +190,7 @@ export class MapConsole implements FeedListener {
     this.gone.abort();
     this.feed.close();
     this.trailRequest?.abort();
-    for (const timer of [...this.timers, this.viewTimer, this.redrawTimer]) window.clearTimeout(timer);
+    for (const timer of [...this.timers, this.viewTimer, this.redrawTimer, this.addressTimer]) window.clearTimeout(timer);
     this.map.remove();
     this.root.replaceChildren();
   }
@@ -192,6 +206,7 @@ export class MapConsole implements FeedListener {
     this.kept.write(null);
     this.untouched = true;
     this.map.fitBounds(this.home(), { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false });
+    this.tellAddress();
   }
 
   private home(): Bounds {
@@ -225,6 +240,7 @@ export class MapConsole implements FeedListener {
       const { lng, lat } = this.map.getCenter();
       this.untouched = false;
       this.kept.write({ lon: lng, lat, zoom: this.map.getZoom() });
+      this.tellAddress();
     }
     this.viewChanged();
   }
@@ -235,6 +251,30 @@ export class MapConsole implements FeedListener {
     this.picture.selectedTrackId = this.selectedTrackId();
     this.loadTrail();
     this.redraw();
+    this.tellAddress();
+  }
+
+  /** What is shown, as the address of the page says it. */
+  private address(): Address {
+    const { lng, lat } = this.map.getCenter();
+    const at = this.untouched ? null : { lon: lng, lat, zoom: this.map.getZoom() };
+    return { at, hide: [...this.picture.hidden], selection: this.selection };
+  }
+
+  /** Once for all that happens together: a browser refuses an address that changes all the time. */
+  private tellAddress(): void {
+    window.clearTimeout(this.addressTimer);
+    this.addressTimer = window.setTimeout(() => {
+      history.replaceState(history.state, "", `${location.pathname}${location.search}${writeAddress(this.address())}`);
+    }, VIEW_DEBOUNCE_MS);
+  }
+
+  /** Show what an address says. */
+  private go({ at, hide, selection }: Address): void {
+    this.hide(new Set(hide));
+    if (at === null) this.goHome();
+    else this.focus(at);
+    this.choose(selection);
   }
 
   asOf(ms: number | null): void {
@@ -276,6 +316,7 @@ export class MapConsole implements FeedListener {
   /** The texts have changed: write every word again. */
   retell(): void {
     this.legend.render();
+    this.views.render();
     this.measure.retell();
     this.measureButton.retell();
     if (this.ready) {
@@ -294,6 +335,7 @@ export class MapConsole implements FeedListener {
 
   frame(frame: Frame): void {
     this.picture.apply(frame);
+    this.loadTrail();
     this.redraw();
   }
 
@@ -413,6 +455,9 @@ export class MapConsole implements FeedListener {
       case "f":
         this.chips.focus();
         return true;
+      case "v":
+        this.views.toggle();
+        return true;
       default:
         return false;
     }
@@ -428,6 +473,7 @@ export class MapConsole implements FeedListener {
   private hide(groups: ReadonlySet<Group>): void {
     this.picture.hidden = groups;
     setProps("map-hidden", { data: [...groups] });
+    this.tellAddress();
     this.viewChanged();
     this.redraw();
     this.showStatus();
@@ -551,7 +597,8 @@ export class MapConsole implements FeedListener {
   private selectedTrackId(): string | null {
     const { selection } = this;
     if (selection === null) return null;
-    if ("track_id" in selection) return selection.track_id;
+    if (selection.track_id) return selection.track_id;
+    if (!("alert_id" in selection)) return null;
     return this.alerts.find((a) => a.alertId === selection.alert_id)?.trackId ?? null;
   }
 
@@ -587,12 +634,13 @@ export class MapConsole implements FeedListener {
 
   private loadTrail(): void {
     const trackId = this.selectedTrackId();
-    if (trackId === this.trailOf) return;
+    const { asOfMs, realmNowMs } = this.picture;
+    // A selection may come with the page's address, before the realm's clock.
+    if (trackId === this.trailOf || (trackId !== null && realmNowMs === null)) return;
     this.trailRequest?.abort();
     this.trailOf = trackId;
     this.trail = [];
     this.say("trail", "");
-    const { asOfMs, realmNowMs } = this.picture;
     if (trackId === null || realmNowMs === null) return;
     const shownMs = asOfMs ?? realmNowMs;
     const request = new AbortController();

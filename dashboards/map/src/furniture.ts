@@ -147,12 +147,13 @@ export class LegendPanel {
   private readonly details: HTMLDetailsElement;
 
   constructor(
-    root: HTMLElement,
+    parent: HTMLElement,
     private readonly atlas: Atlas,
     private readonly shown: Record<Switch, boolean>,
     private readonly toggled: (which: Switch, on: boolean) => void,
   ) {
-    this.details = element("details", "mz-panel mz-layers", root);
+    this.details = element("details", "mz-panel mz-layers", parent);
+    this.details.name = "mz-side";
     this.render();
   }
 

@@ -9,7 +9,7 @@ import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } fro
 import type { TrailSegment } from "./trail.js";
 import { destination } from "./units.js";
 
-export type Selection = { readonly track_id: string } | { readonly alert_id: string } | null;
+export type Selection = { readonly track_id: string } | { readonly alert_id: string; readonly track_id?: string } | null;
 
 export interface Scene {
   readonly picture: Picture;

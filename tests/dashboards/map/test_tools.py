@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -237,3 +238,69 @@ def test_a_hidden_kind_leaves_the_map_and_the_list_but_never_with_an_open_alert(
     near.click("text=すべて表示")
     assert shown(near) == everything
     expect(near.locator(".mz-all")).to_be_hidden()
+
+
+def test_an_address_says_what_is_shown_and_what_is_mangled_in_it_is_left_out(in_source: Callable[..., Any]) -> None:
+    at = {"lat": 34.45, "lon": 129.55, "zoom": 8.6}
+    alert = {"alert_id": "00000000-0000-0000-0000-0000000003ed", "track_id": AIRCRAFT}
+    full = {"at": at, "hide": ["vessels", "silent"], "selection": alert}
+    written = in_source("address", "source.writeAddress", full)
+    assert written == f"#at=34.45000,129.55000,8.60&hide=vessels,silent&alert={alert['alert_id']}&track={AIRCRAFT}"
+    assert in_source("address", "source.readAddress", written) == full
+    nothing = {"at": None, "hide": [], "selection": None}
+    assert in_source("address", "source.writeAddress", nothing) == ""
+    for mangled in ("", "#", "#at=34,129", "#at=34,129,1e9", "#at=91,0,3", "#hide=whales&track=<script>", "#=&&"):
+        assert in_source("address", "source.readAddress", mangled) == nothing
+
+
+def test_a_view_is_saved_and_shown_again_by_keyboard(near: Page) -> None:
+    # given a view without our assets, saved under a name
+    near.click(".mz-chip[data-group=ours]")
+    near.wait_for_function("location.hash.includes('hide=ours')", timeout=WAIT_MS)
+    saved = near.evaluate("location.hash")
+    near.keyboard.press("v")
+    near.keyboard.type("対馬の夜")
+    near.keyboard.press("Enter")
+    expect(near.locator(".mz-said")).to_have_text("「対馬の夜」を保存しました。")
+    # when the officer looks elsewhere, at everything
+    near.evaluate("mizugiwaMap.focus({lon: 135, lat: 34, zoom: 7})")
+    near.click("text=すべて表示")
+    near.wait_for_function("location.hash.includes('135.0') && !location.hash.includes('hide')", timeout=WAIT_MS)
+    # and opens the saved view by its key
+    near.evaluate("document.activeElement.blur()")
+    for key in ("v", "v", "Enter"):
+        near.keyboard.press(key)
+    # then place, zoom and filter are as they were
+    near.wait_for_function("hash => location.hash === hash", arg=saved, timeout=WAIT_MS)
+    # when it is deleted, then that can be undone
+    near.keyboard.press("Tab")
+    near.keyboard.press("Enter")
+    expect(near.locator(".mz-view")).to_have_count(0)
+    near.keyboard.press("Enter")
+    expect(near.locator(".mz-view")).to_have_text("対馬の夜")
+    assert near.evaluate("Object.keys(localStorage).filter(k => k.startsWith('mizugiwa.views.')).length") == 1
+    near.click("text=すべて表示")
+    near.keyboard.press("v")
+    expect(near.locator(".mz-view")).to_be_hidden()
+
+
+def test_the_address_of_a_screen_shows_the_same_on_another(
+    page: Page, synthetic: ModuleType, serve: Callable[..., Any]
+) -> None:
+    # given the address of a view with a filter and a selected track, opened for the first time in this browser
+    movers = synthetic.fleet()[-10:]
+    url = serve(synthetic.synthetic_console(movers)).url
+    page.goto(f"{url}#at=34.45000,129.55000,8.60&hide=fixed&track={AIRCRAFT}")
+    # then it is that view, without what is hidden, and the page hears of filter and selection
+    page.wait_for_function("mizugiwaMap.features().length === 8", timeout=WAIT_MS)
+    told = dict(page.evaluate("chosen.filter(c => c[0] !== 'map-status')"))
+    assert told == {"map-hidden": ["fixed"], "map-selected": {"track_id": AIRCRAFT}}
+    # and after a look elsewhere a reload shows that
+    page.evaluate("mizugiwaMap.focus({lon: 129.5, lat: 34.5, zoom: 10})")
+    page.wait_for_function("location.hash.startsWith('#at=34.50000,129.50000,10.00&hide=fixed')", timeout=WAIT_MS)
+    page.keyboard.press("c")
+    page.reload()
+    page.wait_for_function("mizugiwaMap.features().length > 0", timeout=WAIT_MS)
+    assert page.evaluate("location.hash").startswith("#at=34.50000,129.50000,10.00&hide=fixed")
+    # as does the notation of coordinates
+    expect(page.locator(".mz-cursor button")).to_contain_text("′N")
