@@ -134,6 +134,7 @@ def _help(view: View) -> Component:
         ("C", "coordinates"),
         ("F", "kinds"),
         ("V", "views"),
+        ("P", "palette"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

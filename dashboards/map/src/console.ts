@@ -22,14 +22,16 @@ import {
   addPlaces,
   contains,
   nameLanguage,
+  repaintPlaces,
   setPlaces,
   setTrackLabels,
 } from "./places.js";
 import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
-import { LABEL_LAYERS, graticule, graticuleStep, mapStyle } from "./style.js";
+import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
@@ -75,7 +77,7 @@ type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" 
 export class MapConsole implements FeedListener {
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
-  private readonly atlas: Atlas = drawAtlas();
+  private atlas: Atlas = drawAtlas();
   private readonly picture = new Picture();
   private readonly feed: Feed;
   private readonly status: StatusLine;
@@ -150,6 +152,7 @@ export class MapConsole implements FeedListener {
     this.map.addControl(new HomeButton(() => this.goHome()), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
+    this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
     this.overlay = new MapboxOverlay({
@@ -164,7 +167,7 @@ export class MapConsole implements FeedListener {
     this.status = new StatusLine(root, top);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, this.atlas, this.shows, (which, on) => this.show(which, on));
+    this.legend = new LegendPanel(side, () => this.atlas, this.shows, (which, on) => this.show(which, on));
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -326,6 +329,22 @@ export class MapConsole implements FeedListener {
     this.showStatus();
   }
 
+  /** Day, dusk, night: the page's style sheets follow by themselves, what is drawn is drawn again. */
+  private nextPalette(): void {
+    nextTheme();
+    this.atlas = drawAtlas();
+    this.chips.drawIcons(this.atlas);
+    this.legend.render();
+    if (this.ready) {
+      const language = currentLanguage();
+      repaint(this.map, mapStyle("", language).layers);
+      repaintPlaces(this.map, language);
+      this.measure.repaint();
+      this.redraw();
+    }
+    this.announcer.say(text(`map.palette.${currentTheme()}`));
+  }
+
   // FeedListener
 
   opened(): void {
@@ -454,6 +473,9 @@ export class MapConsole implements FeedListener {
         return true;
       case "f":
         this.chips.focus();
+        return true;
+      case "p":
+        this.nextPalette();
         return true;
       case "v":
         this.views.toggle();

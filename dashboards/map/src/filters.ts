@@ -34,9 +34,9 @@ export class FilterChips {
       button.type = "button";
       button.dataset.group = group;
       button.addEventListener("click", () => toggle(group));
-      button.append(drawIcon(atlas, sampleIcon(...ICONS[group]), 20));
       this.chips.set(group, { button, name: element("span", "", button), count: element("b", "", button) });
     }
+    this.drawIcons(atlas);
     this.all = element("button", "mz-panel mz-chip mz-all", this.bar);
     this.all.type = "button";
     this.all.addEventListener("click", () => {
@@ -45,6 +45,13 @@ export class FilterChips {
     });
     this.note = element("span", "mz-panel mz-kept", this.bar);
     this.note.setAttribute("role", "status");
+  }
+
+  drawIcons(atlas: Atlas): void {
+    for (const [group, { button }] of this.chips) {
+      button.querySelector("canvas")?.remove();
+      button.prepend(drawIcon(atlas, sampleIcon(...ICONS[group]), 20));
+    }
   }
 
   focus(): void {

@@ -148,7 +148,7 @@ export class LegendPanel {
 
   constructor(
     parent: HTMLElement,
-    private readonly atlas: Atlas,
+    private readonly atlas: () => Atlas,
     private readonly shown: Record<Switch, boolean>,
     private readonly toggled: (which: Switch, on: boolean) => void,
   ) {
@@ -180,7 +180,7 @@ export class LegendPanel {
     const list = element("ul", "", body);
     for (const [icon, words] of rows) {
       const row = element("li", "", list);
-      row.append(drawIcon(this.atlas, icon, 26));
+      row.append(drawIcon(this.atlas(), icon, 26));
       element("span", "", row).textContent = words;
     }
   }

@@ -1,10 +1,10 @@
 // Range and bearing: points are set by click or by keyboard, a point upon a track goes with the track. The map draws the
 // legs; the panel beside it says the same in a table, for those who do not see the canvas.
-import { type GeoJSONSource, type Map as MapLibre, type MapMouseEvent, Marker } from "maplibre-gl";
+import { type GeoJSONSource, type LayerSpecification, type Map as MapLibre, type MapMouseEvent, Marker } from "maplibre-gl";
 import { element, put } from "./furniture.js";
 import { type Leg, type Place, kilometres, legBetween, nauticalMiles, trueBearing, wayBetween } from "./geodesic.js";
 import * as palette from "./palette.js";
-import { FONT } from "./style.js";
+import { FONT, repaint } from "./style.js";
 import { text } from "./texts.js";
 
 const SOURCE = "measure";
@@ -171,22 +171,12 @@ export class Measure {
   }
 
   addLayers(): void {
-    const { map } = this;
-    map.addSource(SOURCE, { type: "geojson", data: this.drawing() });
-    const colour = palette.css(palette.SELECTED);
-    const halo = palette.HALO;
-    map.addLayer({ id: "measure-rim", type: "line", source: SOURCE, filter: ["==", ["get", "part"], "leg"], paint: { "line-color": halo, "line-width": 5, "line-opacity": 0.8 } });
-    map.addLayer({ id: "measure-leg", type: "line", source: SOURCE, filter: ["==", ["get", "part"], "leg"], paint: { "line-color": colour, "line-width": 2 } });
-    map.addLayer({ id: "measure-next", type: "line", source: SOURCE, filter: ["==", ["get", "part"], "next"], paint: { "line-color": colour, "line-width": 1.5, "line-dasharray": [3, 2] } });
-    map.addLayer({ id: "measure-point", type: "circle", source: SOURCE, filter: ["==", ["get", "part"], "point"], paint: { "circle-radius": 4, "circle-color": colour, "circle-stroke-color": halo, "circle-stroke-width": 2 } });
-    map.addLayer({
-      id: "measure-label",
-      type: "symbol",
-      source: SOURCE,
-      filter: ["has", "label"],
-      layout: { "text-field": ["get", "label"], "text-font": FONT, "text-size": 13, "text-overlap": "always", "text-anchor": "bottom", "text-offset": [0, -0.5] },
-      paint: { "text-color": colour, "text-halo-color": halo, "text-halo-width": 2 },
-    });
+    this.map.addSource(SOURCE, { type: "geojson", data: this.drawing() });
+    for (const layer of measureLayers()) this.map.addLayer(layer);
+  }
+
+  repaint(): void {
+    repaint(this.map, measureLayers());
   }
 
   private readonly pointed = (event: MapMouseEvent): void => {
@@ -288,6 +278,26 @@ export class Measure {
     if (last !== undefined && this.cursor !== null) line("next", last.place, this.cursor.place);
     return { type: "FeatureCollection", features };
   }
+}
+
+function measureLayers(): LayerSpecification[] {
+  const colour = palette.css(palette.SELECTED);
+  const halo = palette.HALO;
+  const of = (part: string): ["==", ["get", string], string] => ["==", ["get", "part"], part];
+  return [
+    { id: "measure-rim", type: "line", source: SOURCE, filter: of("leg"), paint: { "line-color": halo, "line-width": 5, "line-opacity": 0.8 } },
+    { id: "measure-leg", type: "line", source: SOURCE, filter: of("leg"), paint: { "line-color": colour, "line-width": 2 } },
+    { id: "measure-next", type: "line", source: SOURCE, filter: of("next"), paint: { "line-color": colour, "line-width": 1.5, "line-dasharray": [3, 2] } },
+    { id: "measure-point", type: "circle", source: SOURCE, filter: of("point"), paint: { "circle-radius": 4, "circle-color": colour, "circle-stroke-color": halo, "circle-stroke-width": 2 } },
+    {
+      id: "measure-label",
+      type: "symbol",
+      source: SOURCE,
+      filter: ["has", "label"],
+      layout: { "text-field": ["get", "label"], "text-font": FONT, "text-size": 13, "text-overlap": "always", "text-anchor": "bottom", "text-offset": [0, -0.5] },
+      paint: { "text-color": colour, "text-halo-color": halo, "text-halo-width": 2 },
+    },
+  ];
 }
 
 function sum(legs: readonly Leg[]): number {

@@ -248,7 +248,7 @@ function drawAlert(context: CanvasRenderingContext2D, severity: palette.Severity
   context.lineWidth = hollow ? 2 : 1.4;
   context.stroke(shape);
   if (severity === "critical" && !hollow) {
-    context.fillStyle = palette.css(palette.WHITE);
+    context.fillStyle = palette.css(palette.ON_CRITICAL);
     context.fillRect(-1.3, -4, 2.6, 7);
     context.fillRect(-1.3, 4.6, 2.6, 2.6);
   }
