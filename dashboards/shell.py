@@ -133,6 +133,7 @@ def _help(view: View) -> Component:
         ("M", "measure"),
         ("C", "coordinates"),
         ("F", "kinds"),
+        ("L", "layers"),
         ("V", "views"),
         ("P", "palette"),
         ("H", "health"),

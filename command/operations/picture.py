@@ -31,10 +31,12 @@ RECORD_DTYPE: Final = np.dtype(
         ("kind", "u1"),
         ("status", "u1"),
         ("flags", "u1"),
-        ("pad", "V3"),
+        ("error_m", "<u2"),
+        ("pad", "V1"),
     ]
 )
-"""28 bytes a track: degrees times 1e7, whole seconds since 1970, hundredths of a degree, tenths of a metre a second."""
+"""28 bytes a track: degrees times 1e7, whole seconds since 1970, hundredths of a degree, tenths of a metre a second.
+error_m: the position's standard deviation on each axis."""
 
 AGGREGATE_DTYPE: Final = np.dtype(
     [
@@ -294,6 +296,7 @@ class Picture:
             int(track.kind),
             int(track.status),
             int(flags),
+            UNKNOWN_U2 if track.position_error_m is None else min(round(track.position_error_m), UNKNOWN_U2 - 1),
             b"",
         )
 

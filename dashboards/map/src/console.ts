@@ -7,7 +7,7 @@ import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
 import { FilterChips } from "./filters.js";
-import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, ToolButton, element, trackLines } from "./furniture.js";
+import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas } from "./home.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
@@ -16,9 +16,6 @@ import { Measure, type MeasuredTrack } from "./measure.js";
 import { ShownNotation } from "./notation.js";
 import { type Name, Picture } from "./picture.js";
 import {
-  AREA_LAYERS,
-  FACILITY_LAYERS,
-  TRACK_LABEL_LAYERS,
   addPlaces,
   contains,
   nameLanguage,
@@ -28,6 +25,7 @@ import {
 } from "./places.js";
 import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
+import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
@@ -53,6 +51,7 @@ export interface RenderedFeature {
   readonly lat: number;
   readonly status: number;
   readonly age_s: number;
+  readonly error_m: number | null;
 }
 
 export interface MapStatus {
@@ -93,7 +92,7 @@ export class MapConsole implements FeedListener {
   private readonly views: SavedViews;
   private addressTimer: number | undefined;
   private readonly timers: number[] = [];
-  private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
+  private readonly shown: ShownLayers;
   private alerts: readonly MapAlert[] = [];
   private trail: readonly TrailPoint[] = [];
   private trailOf: string | null = null;
@@ -118,6 +117,7 @@ export class MapConsole implements FeedListener {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
+    this.shown = new ShownLayers(root.dataset.person ?? "");
     const address = readAddress(location.hash);
     const left = address.at ?? this.kept.read();
     this.picture.hidden = new Set(address.hide);
@@ -167,7 +167,7 @@ export class MapConsole implements FeedListener {
     this.status = new StatusLine(root, top);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, () => this.atlas, this.shows, (which, on) => this.show(which, on));
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, () => this.showLayers());
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -303,6 +303,7 @@ export class MapConsole implements FeedListener {
           lat: track.lat,
           status: track.status,
           age_s: this.picture.ageS(track),
+          error_m: track.errorM,
         };
       });
   }
@@ -339,6 +340,7 @@ export class MapConsole implements FeedListener {
       const language = currentLanguage();
       repaint(this.map, mapStyle("", language).layers);
       repaintPlaces(this.map, language);
+      this.shown.applyTo(this.map);
       this.measure.repaint();
       this.redraw();
     }
@@ -384,6 +386,7 @@ export class MapConsole implements FeedListener {
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
       this.measure.addLayers();
+      this.shown.applyTo(map);
       this.ready = true;
       for (const [place, body] of Object.entries(this.places)) setPlaces(map, place as Place, body);
       this.viewChanged();
@@ -474,6 +477,9 @@ export class MapConsole implements FeedListener {
       case "f":
         this.chips.focus();
         return true;
+      case "l":
+        this.legend.toggle();
+        return true;
       case "p":
         this.nextPalette();
         return true;
@@ -548,16 +554,8 @@ export class MapConsole implements FeedListener {
     setProps("map-selected", { data: selection });
   }
 
-  private show(which: Switch, on: boolean): void {
-    this.shows[which] = on;
-    const layers: Partial<Record<Switch, readonly string[]>> = {
-      labels: TRACK_LABEL_LAYERS,
-      areas: AREA_LAYERS,
-      facilities: FACILITY_LAYERS,
-    };
-    for (const layer of this.ready ? (layers[which] ?? []) : []) {
-      this.map.setLayoutProperty(layer, "visibility", on ? "visible" : "none");
-    }
+  private showLayers(): void {
+    if (this.ready) this.shown.applyTo(this.map);
     this.redraw();
   }
 
@@ -583,7 +581,7 @@ export class MapConsole implements FeedListener {
       const trail = this.trailWithNow();
       this.overlay.setProps({
         layers: buildLayers(
-          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, shows: this.shows },
+          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, strength: (which) => this.shown.strength(which) },
           this.atlas,
         ),
       });

@@ -1,10 +1,12 @@
 // The small things on the map: status line, cursor position, legend with layer switches, tip, spoken announcements.
 import type { IControl } from "maplibre-gl";
+import { radius95M } from "./errors.js";
 import type { Connection } from "./feed.js";
 import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
+import { LEAST_OPACITY, SWITCHES, type ShownLayers, type Switch } from "./shown.js";
 import { type Atlas, drawIcon, sampleIcon } from "./symbols.js";
 import { age, text } from "./texts.js";
 import { KNOTS_PER_MPS, clockTime } from "./units.js";
@@ -15,9 +17,6 @@ export function element<K extends keyof HTMLElementTagNameMap>(tag: K, className
   parent.append(made);
   return made;
 }
-
-export const SWITCHES = ["labels", "leaders", "areas", "facilities", "alerts"] as const;
-export type Switch = (typeof SWITCHES)[number];
 
 /** Connection, the realm's clock, how many tracks, the age of the oldest; then, where there is one, a notice. */
 export class StatusLine {
@@ -149,8 +148,8 @@ export class LegendPanel {
   constructor(
     parent: HTMLElement,
     private readonly atlas: () => Atlas,
-    private readonly shown: Record<Switch, boolean>,
-    private readonly toggled: (which: Switch, on: boolean) => void,
+    private readonly shown: ShownLayers,
+    private readonly changed: () => void,
   ) {
     this.details = element("details", "mz-panel mz-layers", parent);
     this.details.name = "mz-side";
@@ -162,17 +161,44 @@ export class LegendPanel {
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
     element("h3", "", body).textContent = text("map.layers");
-    for (const which of SWITCHES) {
-      const label = element("label", "", body);
-      const box = element("input", "", label);
-      box.type = "checkbox";
-      box.checked = this.shown[which];
-      box.addEventListener("change", () => this.toggled(which, box.checked));
-      element("span", "", label).textContent = text(`map.layer.${which}`);
-    }
+    for (const which of SWITCHES) this.layer(body, which);
     this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [sampleIcon(kind, TrackStatus.LIVE, flags), text(kindKey(kind, flags))]));
     this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
+  }
+
+  /** Open the panel with the focus in it, or close it. */
+  toggle(): void {
+    this.details.open = !this.details.open;
+    this.details.querySelector<HTMLElement>(this.details.open ? "input" : "summary")?.focus();
+  }
+
+  /** A layer's switch and, but for alerts, how strongly it is drawn. */
+  private layer(body: Element, which: Switch): void {
+    const row = element("div", "mz-layer", body);
+    const label = element("label", "", row);
+    const box = element("input", "", label);
+    const name = text(`map.layer.${which}`);
+    const { on, opacity } = this.shown.of(which);
+    box.type = "checkbox";
+    box.checked = on;
+    element("span", "", label).textContent = name;
+    box.addEventListener("change", () => {
+      this.shown.change(which, { on: box.checked });
+      strength.disabled = !box.checked;
+      this.changed();
+    });
+    const strength = document.createElement("input");
+    if (which === "alerts") return;
+    Object.assign(strength, { type: "range", min: LEAST_OPACITY, max: 100, step: 10, value: opacity, disabled: !on });
+    strength.dataset.layer = which;
+    strength.title = text("map.layer.strength", { name });
+    strength.setAttribute("aria-label", strength.title);
+    strength.addEventListener("input", () => {
+      this.shown.change(which, { opacity: strength.valueAsNumber });
+      this.changed();
+    });
+    row.append(strength);
   }
 
   private list(body: Element, title: string, rows: readonly (readonly [string, string])[]): void {
@@ -232,11 +258,13 @@ export class Tip {
 export function trackLines(track: TrackRecord, picture: Picture): string[] {
   const kind = text(`map.kind.${Object.values(SubjectKind).some((k) => k === track.kind) ? track.kind : 0}`);
   const speed = track.speedMps === null ? text("map.unknown") : text("map.knots", { n: (track.speedMps * KNOTS_PER_MPS).toFixed(1) });
+  const radius = radius95M(track);
   const course = track.courseDeg === null ? text("map.unknown") : `${String(Math.round(track.courseDeg) % 360).padStart(3, "0")}°`;
   return [
     `${kind} · ${text(`map.status.${track.status}`)}`,
     text("map.motion", { speed, course }),
     text("map.last_heard", { age: age(picture.ageS(track)) }),
+    ...(radius === null ? [] : [text("map.error", { m: Math.max(1, Math.round(radius)).toLocaleString("en") })]),
   ];
 }
 

@@ -12,9 +12,7 @@ import { type Language, age, text } from "./texts.js";
 
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 
-export const AREA_LAYERS = ["area-fill", "fence-line", "interest-line", "area-name"] as const;
-export const FACILITY_LAYERS = ["facility"] as const;
-export const TRACK_LABEL_LAYERS = ["track-label", "track-label-first"] as const;
+export const AREA_FILL_OPACITY = 0.045;
 
 /** Tracks with a name on the map at once: MapLibre drops what does not fit, and this bounds its work each second. */
 const MOST_LABELS = 400;
@@ -51,7 +49,7 @@ function placeLayers(language: Language): LayerSpecification[] {
       id: "area-fill",
       type: "fill",
       source: "areas",
-      paint: { "fill-color": ["case", isFence, palette.GEOFENCE, palette.AREA_OF_INTEREST], "fill-opacity": 0.045 },
+      paint: { "fill-color": ["case", isFence, palette.GEOFENCE, palette.AREA_OF_INTEREST], "fill-opacity": AREA_FILL_OPACITY },
     },
     {
       id: "fence-line",

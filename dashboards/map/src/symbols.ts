@@ -52,7 +52,7 @@ export function iconOf(track: TrackRecord, typeSymbols: boolean): string {
 
 /** The icon of a vessel, a drone and so on as a legend shows it, under way with its bow up. */
 export function sampleIcon(kind: number, status: number, flags: number): string {
-  return iconOf({ handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags }, false);
+  return iconOf({ handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags, errorM: null }, false);
 }
 
 /** An icon of the atlas as an element of its own, so many pixels wide. */

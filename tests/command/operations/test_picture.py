@@ -59,6 +59,8 @@ def test_a_record_says_what_is_unknown_instead_of_zero() -> None:
     assert (record["course_cdeg"], record["heading_cdeg"], record["speed_dmps"]) == (UNKNOWN_U2,) * 3
     (fast,) = picture.records_of([track(1, course_deg=359.999, heading_deg=0.0, speed_mps=9_999.0)])
     assert (fast["course_cdeg"], fast["heading_cdeg"], fast["speed_dmps"]) == (0, 0, UNKNOWN_U2 - 1)
+    errors = picture.records_of([track(1, position_error_m=m) for m in (None, 12.4, 1e9)])["error_m"]
+    assert errors.tolist() == [UNKNOWN_U2, 12, UNKNOWN_U2 - 1]
 
 
 def test_flags_say_asset_distress_own_ship_and_open_alert() -> None:

@@ -299,8 +299,51 @@ def test_the_address_of_a_screen_shows_the_same_on_another(
     page.evaluate("mizugiwaMap.focus({lon: 129.5, lat: 34.5, zoom: 10})")
     page.wait_for_function("location.hash.startsWith('#at=34.50000,129.50000,10.00&hide=fixed')", timeout=WAIT_MS)
     page.keyboard.press("c")
+    page.keyboard.press("l")
+    for layer in ("施設", "警報"):
+        page.get_by_label(layer, exact=True).uncheck()
     page.reload()
     page.wait_for_function("mizugiwaMap.features().length > 0", timeout=WAIT_MS)
     assert page.evaluate("location.hash").startswith("#at=34.50000,129.50000,10.00&hide=fixed")
-    # as does the notation of coordinates
+    # as do the notation of coordinates and the layers; but alerts are there again
     expect(page.locator(".mz-cursor button")).to_contain_text("′N")
+    page.keyboard.press("l")
+    expect(page.get_by_label("施設", exact=True)).not_to_be_checked()
+    expect(page.get_by_label("警報", exact=True)).to_be_checked()
+
+
+def test_the_circle_of_an_error_holds_95_percent_and_is_drawn_where_it_matters(in_source: Callable[..., Any]) -> None:
+    # given two contacts that nobody has named, one without a known error, and two vessels, one of them selected
+    dark, vessel = int(SubjectKind.UNKNOWN), int(SubjectKind.VESSEL)
+    tracks = [{"kind": k, "errorM": e} for k, e in ((dark, 100), (dark, None), (vessel, 10), (vessel, 20))]
+    drawn = in_source("errors", "tracks => source.tracksWithCircle(tracks, tracks[3])", tracks)
+    assert drawn == [tracks[0], tracks[3]]
+    # when the tracker's error is a standard deviation on each axis
+    radius = in_source("errors", "source.radius95M({errorM: 100})")
+    errors = np.random.default_rng(1).normal(0.0, 100.0, (200_000, 2))
+    # then 95 of 100 positions lie within the circle
+    assert np.mean(np.hypot(*errors.T) < radius) == pytest.approx(0.95, abs=0.003)
+    assert in_source("errors", "source.radius95M({errorM: null})") is None
+
+
+def test_a_layer_is_faded_and_switched_off_by_keyboard(near: Page) -> None:
+    # given the layers, opened by their key, with the focus on the first
+    near.keyboard.press("l")
+    names, fade = near.get_by_label("目標名", exact=True), near.get_by_label("目標名の濃さ")
+    expect(names).to_be_focused()
+    # when its names are made fainter twice, then switched off
+    near.keyboard.press("Tab")
+    expect(fade).to_be_focused()
+    for _ in range(2):
+        near.keyboard.press("ArrowLeft")
+    expect(fade).to_have_value("80")
+    names.press("Space")
+    # then they are off, kept so in this browser, and the keys of the map still work from there
+    expect(fade).to_be_disabled()
+    kept = near.evaluate("JSON.parse(localStorage.getItem('mizugiwa.layers.')).labels")
+    assert kept == {"on": False, "opacity": 80}
+    # and alerts have no such slider: they are never faint
+    assert near.locator("[data-layer=alerts]").count() == 0
+    names.press("Space")
+    near.keyboard.press("l")
+    expect(names).to_be_hidden()
