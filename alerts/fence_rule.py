@@ -15,7 +15,7 @@ from alerts.fences import Entry, FenceConfig, Reading, Step, advance, rearmed
 from alerts.findings import track_finding
 from alerts.rule import Memory, World
 from command.domain.alert import Finding, FindingKind, Severity
-from command.domain.area import Area, AreaKind
+from command.domain.area import AreaKind
 from command.domain.clock import US_PER_S
 from command.domain.geo import Position
 from command.domain.observation import IdentityScheme, ObservationFlag, SubjectKind, subject_of
@@ -176,9 +176,6 @@ class FenceRule(ABC):
     ) -> Finding:
         """A finding in the episode that `entry["alert"]` holds; `params` are added to the names of track and area."""
         track_id, slug = _parts(key)
-        at = world.areas.position_of(slug)
-        area: Area | None = None if at is None else world.areas.areas[at]
-        names = {"ja": area.name_ja, "en": area.name_en} if area else {"ja": slug, "en": slug}
         return track_finding(
             kind,
             f"{self.name}{variant}",
@@ -190,7 +187,7 @@ class FenceRule(ABC):
             at_us=at_us,
             position=position,
             evidence=evidence,
-            params={"area": names, **params},
+            params={"area": world.areas.names_of(slug), **params},
             area=slug,
         )
 

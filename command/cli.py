@@ -198,6 +198,49 @@ def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], c
     typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
 
 
+areas = typer.Typer(help="Areas: bring them in from a file.", no_args_is_help=True)
+cli.add_typer(areas, name="areas")
+
+
+@areas.command("import")
+def areas_import(
+    file: Annotated[Path, typer.Argument(help="GeoPackage, GeoJSON, KML or CSV (docs/areas.md).")],
+    config: Config = None,
+    realm: RealmName = "live",
+    kind: Annotated[
+        str, typer.Option(help="geofence or area_of_interest: of what the file does not say.")
+    ] = "area_of_interest",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Take the areas of a file, all of them or, where one is wrong, none."""
+    from command.app.places import import_areas
+
+    told = import_areas(_settings(config), _realm(realm), file, kind=kind, dry_run=dry_run)
+    for line in told.lines:
+        typer.echo(line)
+    if told.failed:
+        raise typer.Exit(1)
+
+
+@cli.command("export")
+def export_(
+    what: Annotated[str, typer.Argument(help="areas, facilities, alerts or tracks.")],
+    config: Config = None,
+    realm: RealmName = "live",
+    form: Annotated[
+        str | None, typer.Option("--format", help="gpkg, geojson, kml or csv; else by the file's name, else geojson.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file to write, which must not be there; WHAT-REALM.FORMAT else.")
+    ] = None,
+) -> None:
+    """Write what a realm holds to a file for other systems, in WGS 84."""
+    from command.app.places import export_to
+
+    written, count = export_to(_settings(config), _realm(realm), what, form=form, to=to)
+    typer.echo(f"{count} {what} of {realm} in {written}")
+
+
 @cli.command()
 def doctor(config: Config = None) -> None:
     """Say what is missing on this machine and the line that mends it. Changes nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from dash import Dash
 from dash.development.base_component import Component
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from command.i18n import text
 from command.operations.console import Console
-from command.operations.people import Person
+from command.operations.people import Permission, Person
 
 
 class Place(StrEnum):
@@ -60,3 +60,17 @@ class Panel(Protocol):
     def layout(self, view: View) -> Component: ...
 
     def connect(self, app: Dash, console: Console) -> None: ...
+
+
+@runtime_checkable
+class TabbedPanel(Panel, Protocol):
+    """A panel on the left. They share the place as tabs: `console.tab_<tab>` is a tab's text, `left-<tab>` the id of
+    its page; who lacks the permission has no such tab.
+    """
+
+    tab: ClassVar[str]
+    needs: ClassVar[Permission]
+
+    def under(self, view: View) -> list[Component]:
+        """What stands under the tabs, whichever of them is open."""
+        ...

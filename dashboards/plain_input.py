@@ -9,6 +9,8 @@ from dash.development.base_component import Component
 from dashboards.marks import marks
 
 
-def plain_input(name: str, *, limit: int, hint: str = "") -> Component:
-    """The place of an input with the id `name` that takes at most `limit` characters."""
-    return html.Div(className="field", **marks(data_input=name, data_limit=str(limit), data_hint=hint))
+def plain_input(name: str, *, limit: int, hint: str = "", lines: int = 0) -> Component:
+    """The place of an input with the id `name` that takes at most `limit` characters; `lines` high where it takes
+    more than one line."""
+    high = marks(data_lines=str(lines)) if lines else {}
+    return html.Div(className="field", **marks(data_input=name, data_limit=str(limit), data_hint=hint), **high)

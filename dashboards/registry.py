@@ -11,8 +11,11 @@ from dashboards.panel import Panel
 PANELS: Final[Mapping[str, str]] = {
     "banner": "dashboards.panels.banner:Banner",
     "triage": "dashboards.panels.triage:Triage",
+    "incidents": "dashboards.panels.incidents:Incidents",
+    "incident_drawer": "dashboards.panels.incident_drawer:IncidentDrawer",
     "drawer": "dashboards.panels.drawer:Drawer",
     "track_list": "dashboards.panels.track_list:TrackList",
+    "areas": "dashboards.panels.areas:Areas",
     "health": "dashboards.panels.health:Health",
 }
 

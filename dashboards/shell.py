@@ -16,7 +16,7 @@ from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
 from dashboards.in_script import in_script
 from dashboards.marks import marks
-from dashboards.panel import Panel, Place, View
+from dashboards.panel import Panel, Place, TabbedPanel, View
 from dashboards.registry import make_panels
 
 ASSETS: Final = Path(__file__).parent / "assets"
@@ -65,7 +65,7 @@ def mount_console(
 def page(panels: Sequence[Panel], view: View) -> Component:
     """The whole page for one reader."""
     view.person.must(Permission.WATCH)
-    at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place}
+    at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place if place is not Place.LEFT}
     shell: Component = dmc.MantineProvider(
         forceColorScheme="dark",
         children=html.Div(
@@ -74,7 +74,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
             children=[
                 html.A(view.t("console.skip_to_alerts"), href="#alert-list", className="skip"),
                 *at[Place.TOP],
-                html.Div(at[Place.LEFT], className="left"),
+                _left([p for p in panels if isinstance(p, TabbedPanel)], view),
                 html.Main(
                     [
                         html.Div(
@@ -103,18 +103,67 @@ def page(panels: Sequence[Panel], view: View) -> Component:
     return shell
 
 
+def _left(panels: Sequence[TabbedPanel], view: View) -> Component:
+    """The panels on the left as tabs, the first one open; the page's script (assets/incidents.js) turns them."""
+    mine = [panel for panel in panels if view.person.may(panel.needs)]
+    tabs = [
+        html.Button(
+            [view.t(f"console.tab_{panel.tab}"), html.Span(id=f"tab-{panel.tab}-count", className="count")],
+            id=f"tab-{panel.tab}",
+            type="button",
+            role="tab",
+            tabIndex=0 if panel is mine[0] else -1,
+            **marks(aria_selected=str(panel is mine[0]).lower(), aria_controls=f"left-{panel.tab}", data_tab=panel.tab),
+        )
+        for panel in mine
+    ]
+    pages = [
+        html.Div(
+            panel.layout(view),
+            id=f"left-{panel.tab}",
+            className="tab-page",
+            role="tabpanel",
+            hidden=panel is not mine[0],
+            **marks(aria_labelledby=f"tab-{panel.tab}"),
+        )
+        for panel in mine
+    ]
+    left: Component = html.Section(
+        [
+            html.Div(tabs, className="tabs", role="tablist", **marks(aria_label=view.t("console.tabs"))),
+            *pages,
+            *(part for panel in mine for part in panel.under(view)),
+        ],
+        className="left",
+        **marks(aria_label=view.t("console.tabs")),
+    )
+    return left
+
+
 def _stores(view: View) -> list[Component]:
     # alerts-revision and beat are set by the page's script from GET /api/pulse, one answer after the other: a
     # dcc.Interval that is faster than a busy server would have Dash throw away every answer as out of date
     return [
         dcc.Store(id="language", data=view.language),
-        dcc.Store(id="may", data={"acknowledge": view.person.may(Permission.ACKNOWLEDGE)}),
+        dcc.Store(
+            id="may",
+            data={
+                "acknowledge": view.person.may(Permission.ACKNOWLEDGE),
+                "read_incidents": view.person.may(Permission.READ_INCIDENTS),
+                "manage_incidents": view.person.may(Permission.MANAGE_INCIDENTS),
+                "comment_on_incidents": view.person.may(Permission.COMMENT_ON_INCIDENTS),
+                "link_to_incidents": view.person.may(Permission.LINK_TO_INCIDENTS),
+                "login": view.person.user.login,
+            },
+        ),
         dcc.Store(id="map-selected"),
         dcc.Store(id="map-focus"),
         dcc.Store(id="map-status"),
         dcc.Store(id="map-hidden", data=[]),
         dcc.Store(id="side", data="closed"),
         dcc.Store(id="alerts-revision"),
+        dcc.Store(id="incidents-revision"),
+        dcc.Store(id="incident-selected"),
         dcc.Store(id="beat", data=0),
     ]
 
@@ -126,16 +175,24 @@ def _help(view: View) -> Component:
         ("A", "acknowledge"),
         ("Enter", "show"),
         ("1 2 3 4", "filter"),
+        ("W", "alerts_tab"),
+        ("C", "incidents_tab"),
+        ("I", "open_incident"),
+        ("L", "link_incident"),
+        ("O", "task"),
+        ("M", "comment"),
         ("/", "search"),
         ("T", "list"),
+        ("G", "areas"),
         ("Home", "home"),
         ("N", "walk"),
-        ("M", "measure"),
-        ("C", "coordinates"),
+        ("R", "measure"),
+        ("D", "coordinates"),
         ("F", "kinds"),
-        ("L", "layers"),
+        ("Y", "layers"),
         ("V", "views"),
         ("P", "palette"),
+        ("S", "sound"),
         ("H", "health"),
         ("Esc", "close"),
         ("?", "help"),

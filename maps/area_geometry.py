@@ -89,7 +89,7 @@ def clean_geometry(geometry: BaseGeometry) -> CleanGeometry:
     if whole.is_empty:
         raise BadAreaGeometry("too_small", min_area=int(MIN_AREA_M2))
     cut = _cut_at_antimeridian(whole)
-    if abs(WGS84.geometry_area_perimeter(cut)[0]) < MIN_AREA_M2:
+    if area_m2(cut) < MIN_AREA_M2:
         raise BadAreaGeometry("too_small", min_area=int(MIN_AREA_M2))
     return CleanGeometry(geometry=cut, mended=not valid)
 
@@ -115,12 +115,16 @@ def edges_of(geometry: BaseGeometry) -> Floats:
     )
 
 
+def area_m2(geometry: BaseGeometry) -> float:
+    """Area on the ellipsoid in square metres (Karney, J. Geodesy 87, 2013)."""
+    return float(abs(WGS84.geometry_area_perimeter(geometry)[0]))
+
+
 def half_width_m(geometry: BaseGeometry) -> float:
     """Area over the length of all edges, in metres: half the width of a strip, and at most the radius of the largest
     circle that fits into a convex shape."""
-    area_m2 = abs(WGS84.geometry_area_perimeter(geometry)[0])
     edge_m = WGS84.geometry_length(shapely.boundary(geometry))
-    return float(area_m2 / edge_m) if edge_m else 0.0
+    return area_m2(geometry) / float(edge_m) if edge_m else 0.0
 
 
 def _unwrapped(polygon: Polygon) -> Polygon:
@@ -147,6 +151,11 @@ def _unwrapped_ring(ring: Floats) -> Floats:
 def _cut_at_antimeridian(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     """The same shape with longitudes in -180..180; what reaches over the antimeridian becomes two that meet there."""
     west, _, east, _ = geometry.bounds
+    if west >= -180.0 and east <= 180.0:
+        # Nothing to cut: the points stay in the order in which people gave them.
+        whole = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon) and not part.is_empty]
+        oriented: Polygon | MultiPolygon = shapely.orient_polygons(whole[0] if len(whole) == 1 else MultiPolygon(whole))
+        return oriented
     pieces: list[Polygon] = []
     for turn in range(int(np.floor((west + 180.0) / 360.0)), int(np.ceil((east + 180.0) / 360.0))):
         world = shapely.box(-180.0 + 360.0 * turn, -90.0, 180.0 + 360.0 * turn, 90.0)

@@ -44,16 +44,18 @@ class AreaIndex:
 
     Edges are straight in longitude and latitude, as GeoJSON has them (RFC 7946, section 3.1.1); what lies on an edge
     is inside. An area over the antimeridian is two polygons that meet there (section 3.1.9): its seam is no edge.
+    retired: areas that are no longer watched and lend their names only.
     Raises ValueError for more than MAX_AREAS areas or two areas with one slug.
     """
 
-    def __init__(self, areas: Sequence[Area] = ()) -> None:
+    def __init__(self, areas: Sequence[Area] = (), *, retired: Sequence[Area] = ()) -> None:
         if len(areas) > MAX_AREAS:
             raise ValueError(f"{len(areas)} areas; {MAX_AREAS} at most: withdraw areas that are no longer watched")
         self.areas: tuple[Area, ...] = tuple(areas)
         self._by_slug = {area.slug: i for i, area in enumerate(self.areas)}
         if len(self._by_slug) != len(self.areas):
             raise ValueError("two areas have one slug; give each area a slug of its own")
+        self._names = {area.slug: {"ja": area.name_ja, "en": area.name_en} for area in (*retired, *self.areas)}
         geometries = [area.geometry for area in self.areas]
         shapely.prepare(geometries)
         self._polygons = shapely.STRtree(geometries)
@@ -71,6 +73,10 @@ class AreaIndex:
     def position_of(self, slug: str) -> int | None:
         """The index in `areas` of the area called `slug`; None where there is none."""
         return self._by_slug.get(slug)
+
+    def names_of(self, slug: str) -> dict[str, str]:
+        """What people call the area, by language, even when it is retired; the slug where there never was one."""
+        return dict(self._names.get(slug, {"ja": slug, "en": slug}))
 
     def containing(self, lon: npt.ArrayLike, lat: npt.ArrayLike) -> tuple[Indexes, Indexes]:
         """The pairs (point, area) of (n,) points in degrees that lie inside: two (k,) arrays, sorted by point.

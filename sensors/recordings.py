@@ -50,7 +50,7 @@ def open_recording(path: Path, *, columns: Columns | None = None, delimiter: str
     except OSError as exc:
         raise BadRecording(f"{path} cannot be read: {exc}") from exc
     if path.suffix.lower() == ".tlog":
-        return _telemetry_log(path)
+        return _telemetry_log(path, head)
     if path.suffix.lower() == ".csv":
         return _table(path, head, columns, delimiter)
     if path.suffix.lower() in (".cot", ".xml"):
@@ -60,10 +60,15 @@ def open_recording(path: Path, *, columns: Columns | None = None, delimiter: str
     return Recording(path, "nmea", lambda tally: AisDecoder(tally=tally), lambda: read_nmea(path))
 
 
-def _telemetry_log(path: Path) -> Recording:
+def _telemetry_log(path: Path, head: bytes) -> Recording:
     from sensors.mavlink.decoder import MavlinkDecoder  # noqa: PLC0415 - pymavlink loads only when it is needed
-    from sensors.mavlink.tlog import read_tlog  # noqa: PLC0415 - as above
+    from sensors.mavlink.tlog import holds_a_frame, read_tlog  # noqa: PLC0415 - as above
 
+    if not holds_a_frame(head):
+        raise BadRecording(
+            f"{path}: no MAVLink message behind a time in its first {len(head)} bytes; a .tlog is what a ground "
+            "station records, give an NMEA log or a table its own suffix (.log, .nm4, .txt, .csv)"
+        )
     return Recording(path, "mavlink", lambda tally: MavlinkDecoder(tally=tally, whole=True), lambda: read_tlog(path))
 
 

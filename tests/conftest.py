@@ -12,11 +12,21 @@ from time import monotonic, sleep
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg import sql
 
 from command.services import Endpoints, delete_vhost, ensure_services, ensure_vhost, stop_services
 
 REPOSITORY = Path(__file__).parent.parent
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +116,31 @@ def eventually() -> Callable[..., None]:
             sleep(every_s)
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium with software graphics."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def sign_in() -> Callable[..., None]:
+    """Sign in for the first time, with the password that the terminal showed, and choose one of one's own."""
+
+    def sign_in(page: Page, url: str, *, login: str, password: str) -> None:
+        own = "a long phrase of the watch 7"
+        page.goto(f"{url}/login")
+        page.fill("#login", login)
+        page.fill("#password", password)
+        page.keyboard.press("Enter")
+        page.fill("#current", password)
+        page.fill("#new", own)
+        page.fill("#again", own)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#clock-jst:not(:empty)")
+
+    return sign_in

@@ -39,6 +39,15 @@ def test_the_wheel_has_every_file_that_the_program_reads(repository: Path, wheel
     assert any(name.startswith("dashboards/assets/map/") and name.endswith(".js") for name in packed)
 
 
+def test_the_wheel_carries_the_whole_licence(repository: Path, wheel: Path) -> None:
+    text = (repository / "LICENSE").read_bytes()
+    assert text.split()[:7] == b"GNU AFFERO GENERAL PUBLIC LICENSE Version 3,".split()
+    assert b"END OF TERMS AND CONDITIONS" in text
+    with zipfile.ZipFile(wheel) as archive:
+        (packed,) = (name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+        assert archive.read(packed) == text
+
+
 def test_the_program_answers_from_the_wheel_in_another_folder(wheel: Path, tmp_path: Path) -> None:
     # given the wheel alone, unpacked where no checkout is near
     target = tmp_path / "site"

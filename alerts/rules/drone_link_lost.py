@@ -24,6 +24,9 @@ class DroneLinkLostConfig(RuleConfig):
     lost_after_s: float = Field(default=10.0, ge=1, le=3_600)
     restored_after_s: float = Field(default=10.0, ge=0, le=3_600)
     """Heard again for this long without another loss, the episode is over: a link that flaps is one alert."""
+    unreported_s: float = Field(default=60.0, ge=0, le=86_400)
+    """What the gateway has not reported on yet may be on its way: a silence is the drone's own as far as the reports
+    reach. A gateway that has not reported for this long is no excuse any more."""
     forget_after_s: float = Field(default=21_600.0, gt=0, le=604_800)
     """A silence that is already this long when it is first looked at says nothing new; an open one is closed."""
 
@@ -31,7 +34,8 @@ class DroneLinkLostConfig(RuleConfig):
 class DroneLinkLost:
     """One alert from the last report before the silence until the link has held for `restored_after_s`.
 
-    A drone whose last report said that it was disarmed was switched off, not lost.
+    A drone whose last report said that it was disarmed was switched off, not lost. A broker or a database that was
+    away is no lost link: the telemetry of that time comes behind it, and the gateway's reports behind the telemetry.
 
     Memory: track id (hex) -> `subject`, `seen_us` (its last report, to a second, so that telemetry at 50 Hz does not
     write 50 entries a second) and its `place`; with an alert open also `start_us` and `back_us` (heard again since;
@@ -56,8 +60,8 @@ class DroneLinkLost:
         findings: list[Finding] = []
         for key in list(self._memory):
             entry = self._memory[key]
-            silence_us = world.now_us - entry["seen_us"]
-            if silence_us >= self._config.forget_after_s * US_PER_S:
+            silence_us = self._told_until_us(key, world) - entry["seen_us"]
+            if world.now_us - entry["seen_us"] >= self._config.forget_after_s * US_PER_S:
                 del self._memory[key]
                 if "start_us" in entry:
                     findings.append(self._told(FindingKind.CLEARED, ".ended", key, entry, world=world))
@@ -69,6 +73,15 @@ class DroneLinkLost:
             elif _is_on(key, world):
                 findings.append(self._open(key, entry, world))
         return findings
+
+    def _told_until_us(self, key: str, world: World) -> int:
+        """Up to when the drone's silence is known to be one."""
+        track = world.tracks.get(bytes.fromhex(key))
+        source = None if track is None else track.source
+        reports = [health.reported_at_us for health in world.health if health.source == source]
+        if not reports:
+            return world.now_us
+        return min(world.now_us, max(*reports, world.now_us - round(self._config.unreported_s * US_PER_S)))
 
     def _is_lost(self, silence_us: int) -> bool:
         return silence_us >= self._config.lost_after_s * US_PER_S + _SEEN_EVERY_US

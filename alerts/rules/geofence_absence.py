@@ -192,9 +192,7 @@ class GeofenceAbsence:
             position=position or (Position(lon=middle.x, lat=middle.y) if middle else None),
             because=f"because.{self.name}.{variant}" if variant else f"because.{self.name}",
             because_params={
-                "area": {"ja": area.name_ja, "en": area.name_en}
-                if area
-                else {"ja": entry["area"], "en": entry["area"]},
+                "area": world.areas.names_of(entry["area"]),
                 "who": {"ja": watch.who_ja, "en": watch.who_en} if watch else {"ja": name, "en": name},
                 **(params or {}),
             },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from command.api.pages import FONT_STYLE, database_away_page, language_of
 from command.api.problems import problem
+from command.operations.incident_files import MAX_FILE_BYTES
 from command.operations.people import (
     CURRENT_LANGUAGE,
     CURRENT_PERSON,
@@ -27,12 +29,19 @@ SESSION_COOKIE: Final = "mizugiwa_session"
 FORM_COOKIE: Final = "mizugiwa_form"
 CSRF_COOKIE: Final = "_csrf_token"
 """Dash's renderer sends this cookie's value as the header X-CSRFToken with every callback."""
+CSRF_HEADER: Final = "X-CSRFToken"
 PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", FONT_STYLE})
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
 BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_IMPORT_BYTES: Final = 11 * 1024 * 1024
+_UPLOADS: Final = (
+    (re.compile(r"/api/areas/import"), MAX_IMPORT_BYTES),
+    (re.compile(r"/api/incidents/[0-9a-fA-F-]{36}/attachments"), MAX_FILE_BYTES),
+)
+"""Where files come in: the only places for a larger body, and for those who are signed in only."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -76,7 +85,8 @@ class Guard:
         if refusal is None and scope["type"] == "websocket" and not same_origin(scope):
             refusal = problem(403, "this page belongs to another site; open the console by its own address")
         if refusal is None and scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            body = await _whole_body(receive)
+            limit = body_limit(scope["path"], signed_in=person is not None)
+            body = await _whole_body(receive, limit=limit)
             refusal = self._forged(scope, body, person, token)
             receive = _replay(body or b"", receive)
         if refusal is not None:
@@ -108,12 +118,13 @@ class Guard:
 
     def _forged(self, scope: Scope, body: bytes | None, person: Person | None, token: str | None) -> Response | None:
         if body is None:
-            return problem(413, f"the request's body is over {MAX_BODY_BYTES} bytes")
+            limit = body_limit(scope["path"], signed_in=person is not None)
+            return problem(413, f"the request's body is over {limit} bytes; send less, or a smaller file")
         if not same_origin(scope):
             return problem(403, "the request came from another site, or does not say where from (Origin, Referer)")
         headers = Headers(scope=scope)
         expected = csrf_token(token) if person and token else HTTPConnection(scope).cookies.get(FORM_COOKIE, "")
-        given = headers.get("x-csrftoken", "")
+        given = headers.get(CSRF_HEADER, "")
         if not given and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             given = (parse_qs(body.decode("utf-8", "replace")).get("csrf") or [""])[0]
         if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
@@ -170,18 +181,24 @@ async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send)
     await refusal(scope, receive, send)
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
+def body_limit(path: str, *, signed_in: bool) -> int:
+    """How many bytes a request may send to this address."""
+    limits = (limit for pattern, limit in _UPLOADS if signed_in and pattern.fullmatch(path))
+    return next(limits, MAX_BODY_BYTES)
+
+
+async def _whole_body(receive: Receive, *, limit: int) -> bytes | None:
     """The request's body; None where it is over the limit."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return body
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY_BYTES:
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > limit:
             return None
         if not message.get("more_body"):
-            return body
+            return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

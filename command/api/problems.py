@@ -9,7 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from command.operations.people import Forbidden, StoreUnavailable
+from command.api.incident_json import entry_shown
+from command.operations.incidents import (
+    BadIncident,
+    IncidentChanged,
+    IncidentConflict,
+    IncidentNotFound,
+    IncidentProblem,
+)
+from command.operations.people import Forbidden, StoreUnavailable, current_language
 from command.operations.triage import AlreadyAcknowledged, BadComment, UnknownAlert
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,15 +39,28 @@ def add_problem_handlers(web: FastAPI) -> None:
         UnknownAlert: 404,
         AlreadyAcknowledged: 409,
         BadComment: 422,
+        IncidentNotFound: 404,
+        IncidentConflict: 409,
+        BadIncident: 422,
         Forbidden: 403,
         StoreUnavailable: 503,
     }
     for kind, status in statuses.items():
 
         def known(_: Request, exc: Exception, status: int = status) -> JSONResponse:
-            return problem(status, str(exc))
+            members = {"code": exc.key} if isinstance(exc, IncidentProblem) else {}
+            return problem(status, str(exc), **members)
 
         web.add_exception_handler(kind, known)
+
+    def changed(_: Request, exc: Exception) -> JSONResponse:
+        if not isinstance(exc, IncidentChanged):
+            raise exc
+        incident, language = exc.incident, current_language()
+        entries = [entry_shown(incident.number, event, language).model_dump(mode="json") for event in exc.events]
+        answer = problem(412, str(exc), code=exc.key, revision=incident.revision, changes=entries)
+        answer.headers["ETag"] = f'"{incident.revision}"'
+        return answer
 
     def http_error(_: Request, exc: Exception) -> JSONResponse:
         status, detail = (exc.status_code, exc.detail) if isinstance(exc, HTTPException) else (500, "")
@@ -51,5 +72,6 @@ def add_problem_handlers(web: FastAPI) -> None:
         first = "; ".join(f"{e['at']}: {e['message']}" for e in where[:3])
         return problem(422, f"the request has a value that cannot be used: {first}", errors=where)
 
+    web.add_exception_handler(IncidentChanged, changed)
     web.add_exception_handler(HTTPException, http_error)
     web.add_exception_handler(RequestValidationError, bad_input)

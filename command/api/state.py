@@ -44,6 +44,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
             "newest_ms": None if newest_us is None else newest_us // 1_000,
             "tracks": len(console.picture),
             "alerts_revision": console.alerts_revision,
+            "incidents_revision": console.incidents_revision,
             "store": {"connected": store.connected, "since_ms": store.since_us // 1_000},
         }
 

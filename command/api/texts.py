@@ -11,7 +11,18 @@ from starlette.responses import Response
 from command.i18n import texts
 from command.operations.people import Permission, current_person
 
-SHOWN: Final = ("console.", "triage.", "severity.", "map.", "kind.", "status.")
+SHOWN: Final = (
+    "alarm.",
+    "area.kind.",
+    "areas.",
+    "console.",
+    "incident.desk.",
+    "kind.",
+    "map.",
+    "severity.",
+    "status.",
+    "triage.",
+)
 """Texts that a script may need, by the beginning of their key."""
 
 

@@ -14,11 +14,14 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command.api.alerts import alerts_router
-from command.api.guard import Guard
+from command.api.areas import add_area_problems, areas_router
+from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
+from command.api.incidents import incidents_router
 from command.api.live import live_router
 from command.api.login import login_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
+from command.api.schema import PROBLEMS, SCHEMA_PATH, describe
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -49,12 +52,23 @@ def make_web(
         finally:
             await asyncio.to_thread(console.stop)
 
-    web = FastAPI(title="Mizugiwa", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    web = FastAPI(
+        title="Mizugiwa",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=SCHEMA_PATH,
+        responses=PROBLEMS,
+        lifespan=lifespan,
+    )
+    describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
+    add_area_problems(web)
     for router in (
         login_router(accounts, gate=gate, realm=console.realm, secure=secure),
         alerts_router(console),
+        incidents_router(console),
         tracks_router(console),
+        areas_router(console),
         places_router(console),
         state_router(console, gate),
         live_router(console, gate),

@@ -38,6 +38,7 @@ def configure_logging(verb: str, log_dir: Path | None, *, level: int = logging.I
             ],
         )
     )
+    logging.raiseExceptions = False  # on a full disk each line would become a traceback on the terminal
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

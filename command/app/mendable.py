@@ -6,6 +6,7 @@ from typing import Final
 
 from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
+from command.operations.areas import AreaRefused
 from command.operations.drill import BadPorts, UnknownScenario
 from command.operations.replay import ReplayStopped
 from command.services import AlreadyRunning, ServiceMissing
@@ -13,10 +14,13 @@ from command.settings import BadSettings
 from command.store.engine import StoreNotMigrated, StoreUnavailable
 from command.store.people import LoginTaken, UnknownUser
 from command.store.realms import UnknownRealm
+from maps.exchange import BadFile
 from sensors.recordings import BadRecording
 
 MENDABLE: Final = (
     AlreadyRunning,
+    AreaRefused,
+    BadFile,
     BadPorts,
     BadRecording,
     BadRuleConfig,

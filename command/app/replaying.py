@@ -13,7 +13,7 @@ from command.operations.replay import realm_of_files
 from command.operations.replay import replay as replay_files
 from command.services import AlreadyRunning, Endpoints, PrivateServers, Supervisor, ensure_services
 from command.settings import BadSettings, Settings
-from sensors.recordings import BadRecording
+from sensors.recordings import open_recording
 
 
 def run_replay(
@@ -24,12 +24,14 @@ def run_replay(
     realm: Realm | None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The verb `replay`: starts the private servers where they do not run, and gives the report."""
+    """The verb `replay`: starts the private servers where they do not run, and gives the report.
+
+    Raises BadRecording, BadSettings and what else a person can mend.
+    """
     pace = speed_of(speed)
     where = realm or realm_of_files(files)
     for file in files:
-        if not file.is_file():
-            raise BadRecording(f"{file} is not a file; name a recording (.log, .nm4, .txt, .csv or .tlog)")
+        open_recording(file)  # what is no recording is refused before any server is started for it
     with _servers(settings) as endpoints, process("replay", settings, where) as (program, stop):
         say(f"replaying in the realm {where.name}")
         return replay_files(

@@ -20,19 +20,20 @@ from sqlalchemy import Engine
 from alerts.engine import check_rule_config
 from command.app.drilling import drill_name, ports_file
 from command.app.logs import configure_logging
-from command.app.program import LOG_DIR_VARIABLE
+from command.app.program import LOG_DIR_VARIABLE, opened
 from command.app.sources import make_feeds
 from command.domain.clock import Clock, ScenarioClock, SystemClock
-from command.domain.realm import Realm, RealmKind
+from command.domain.realm import Realm
 from command.i18n import text
-from command.operations.drill import free_ports, load_scenario
+from command.operations.console_health import PROCESSES
+from command.operations.drill import free_drill_ports, load_scenario
 from command.operations.drills.scenario import Scenario
 from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
 from command.services.process import recall, stop
 from command.settings import BadSettings, Settings, asset_kind
-from command.store.areas import put_area
+from command.store.areas import latest_areas, put_area
 from command.store.assets import Asset
 from command.store.engine import make_engine, realm_session, shared_session
 from command.store.facilities import save_facilities
@@ -42,6 +43,7 @@ from maps.reference import reference_facilities
 
 FIRST_DRILL: Final = "tsushima-night"
 _CONSOLE_WITHIN_S: Final = 60.0
+_HEALTH_EVERY_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +102,10 @@ def run(settings: Settings, *, config: Path | None, drill: str | None, speed: fl
             target=_greet, args=(settings, plan, password, began_s, guard.stopping, say), daemon=True
         )
         greeter.start()
+        teller = threading.Thread(target=_tell_health, args=(settings, plan.realm, guard), daemon=True)
+        teller.start()
         guard.run()
+        teller.join(_HEALTH_EVERY_S)
     except KeyboardInterrupt:
         say("stopped before everything was started")
     finally:
@@ -147,7 +152,7 @@ def _choose(settings: Settings, engine: Engine, drill: str | None) -> _Plan:
         return _Plan(realm=Realm.parse("live"), scenario=None)
     realm = Realm.parse(f"drill-{drill or FIRST_DRILL}")
     ports = _known_ports(settings, realm) if _mark(settings, realm).exists() else None
-    scenario = load_scenario(drill_name(realm), ports=ports or free_ports())
+    scenario = load_scenario(drill_name(realm), ports=ports or free_drill_ports())
     ports_file(settings, realm).write_text(json.dumps(dict(scenario.ports)))
     return _Plan(realm=realm, scenario=scenario)
 
@@ -216,7 +221,9 @@ def _save_places(plan: _Plan, engine: Engine, clock: Clock) -> None:
     if plan.scenario is None:
         return
     with realm_session(engine, plan.realm) as session:
-        for area in plan.scenario.areas:
+        # A drill that goes on keeps what its officers made of its areas.
+        known = {area.slug for area in latest_areas(session)}
+        for area in (area for area in plan.scenario.areas if area.slug not in known):
             put_area(session, area.slug, area.kind, area.name_ja, area.name_en, area.geometry, "drill", clock.now_us())
 
 
@@ -229,10 +236,15 @@ def _children(realm: Realm, *, config: Path | None, settings: Settings, log_dir:
         return Child(name=verb, argv=(sys.executable, "-m", "command.cli", verb, *words), env=env)
 
     where = ("--realm", realm.name)
-    children = [child(verb, *where) for verb in ("intake", "dispatch", "gateway", "web")]
-    if realm.kind is RealmKind.DRILL:
-        children.append(child("drill", drill_name(realm)))
-    return children
+    return [child(verb, *((drill_name(realm),) if verb == "drill" else where)) for verb in PROCESSES[realm.kind]]
+
+
+def _tell_health(settings: Settings, realm: Realm, guard: Supervisor) -> None:
+    """The heartbeat of the watch over the processes, with what it cannot keep running, until the stop."""
+    with opened(settings, realm) as program:
+        beat = program.beat("up")
+        while not guard.stopping.wait(_HEALTH_EVERY_S):
+            beat({"trouble": guard.trouble})
 
 
 def _greet(

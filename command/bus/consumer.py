@@ -92,6 +92,12 @@ class Consumer:
             self._arrived.wait_for(lambda: bool(self._ready) or self._closed, timeout_s)
             return heapq.heappop(self._ready)[2] if self._ready else None
 
+    @property
+    def waiting(self) -> int:
+        """Messages that have come and were not taken yet."""
+        with self._arrived:
+            return len(self._ready)
+
     def wait_connected(self, timeout_s: float) -> bool:
         return self._link.wait_connected(timeout_s)
 

@@ -97,7 +97,7 @@ class QueueWatch:
 
 
 def queue_depths(
-    amqp_url: str, vhost: str, queues: Sequence[str], *, timeout_s: float = 5.0
+    amqp_url: str, vhost: str, queues: Sequence[str], *, timeout_s: float = 20.0
 ) -> Mapping[str, QueueDepth]:
     """One reading. Raises BrokerUnavailable where the broker or a queue is not there within `timeout_s`."""
     with QueueWatch(amqp_url, vhost, queues, name="mizugiwa depths") as watch:

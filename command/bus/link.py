@@ -115,20 +115,22 @@ class Link:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             self._opened_at_s = inf
+            standing_by = False
             try:
                 if self._topology is not None:
                     declare_topology(self._amqp_url, self._vhost, self._topology)
                 self._connect_and_serve()
                 trouble = explain(self._reason, self._parameters) if self._reason else "closed"
-                self.standing_by = self._reason is not None and in_exclusive_use(self._reason)
+                standing_by = self._reason is not None and in_exclusive_use(self._reason)
             except BrokerUnavailable as exc:
-                trouble, self.standing_by = str(exc), False
+                trouble = str(exc)
             except Exception as exc:  # noqa: BLE001 - whatever pika raises, the link must come back; it is told
-                trouble, self.standing_by = explain(exc, self._parameters), False
+                trouble = explain(exc, self._parameters)
                 _log.exception("link_failed", link=self._name)
             if trouble != self.trouble and not self._stopping.is_set():
                 _log.warning("broker_away", link=self._name, trouble=trouble)
             self.trouble = trouble
+            self.standing_by = standing_by
             self._open.clear()
             self._on_lost()
             if monotonic() - self._opened_at_s > _STEADY_AFTER_S:

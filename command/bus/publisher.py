@@ -15,7 +15,55 @@ from command.bus.topology import ALERTS, HEARTBEATS, OBSERVATIONS, Topology, obs
 from command.bus.window import Outgoing, Window
 
 
-class BatchPublisher:
+class _Publisher:
+    """What both have: a window of messages that the broker has not confirmed, and a word on how it fares."""
+
+    _window: Window
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until the broker has answered for every message; False where it has not within `timeout_s`."""
+        return self._window.drain(timeout_s)
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        return self._window.link.wait_connected(timeout_s)
+
+    @property
+    def connected(self) -> bool:
+        return self._window.link.connected
+
+    @property
+    def trouble(self) -> str | None:
+        """Why messages do not flow, in one line; None while they do."""
+        return self._window.link.trouble or self._window.link.blocked
+
+    @property
+    def in_flight(self) -> int:
+        """Messages taken by `publish` and not confirmed yet."""
+        return self._window.in_flight
+
+    @property
+    def refused(self) -> int:
+        """How often the broker refused a message because a queue was full."""
+        return self._window.nacked
+
+    @property
+    def resent(self) -> int:
+        """Messages sent again because the connection was lost before their confirm."""
+        return self._window.resent
+
+    def close(self) -> int:
+        """Close; how many messages were given up unconfirmed (`drain` before where they may take a while)."""
+        self._window.close()
+        return self._window.in_flight
+
+
+class BatchPublisher(_Publisher):
     """The gateway's way to intake: one exchange, windowed confirms, messages in order unless the queue was full.
 
     Any thread may publish. A refused message (the queue is full) is tried again until it is taken, and counted in
@@ -42,12 +90,6 @@ class BatchPublisher:
             settled=lambda _message, taken, routed: not (taken and routed),
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
-
     def publish(self, body: bytes, *, kind: str, timeout_s: float | None = 0.0) -> bool:
         """Hand over one message of AMQP type `kind` (`observations` or `health`).
 
@@ -67,45 +109,9 @@ class BatchPublisher:
             timeout_s=timeout_s,
         )
 
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until the broker has every message; False where it has not within `timeout_s`."""
-        return self._window.drain(timeout_s)
-
-    def wait_connected(self, timeout_s: float) -> bool:
-        return self._window.link.wait_connected(timeout_s)
-
-    @property
-    def connected(self) -> bool:
-        return self._window.link.connected
-
-    @property
-    def trouble(self) -> str | None:
-        """Why messages do not flow, in one line; None while they do."""
-        return self._window.link.trouble or self._window.link.blocked
-
-    @property
-    def in_flight(self) -> int:
-        """Messages taken by `publish` and not confirmed yet."""
-        return self._window.in_flight
-
     @property
     def confirmed(self) -> int:
         return self._window.confirmed
-
-    @property
-    def refused(self) -> int:
-        """How often the broker refused a message because the queue was full; each was tried again."""
-        return self._window.nacked
-
-    @property
-    def resent(self) -> int:
-        """Messages sent again because the connection was lost before their confirm."""
-        return self._window.resent
-
-    def close(self) -> int:
-        """Close; how many messages were given up unconfirmed (`drain` before where they may take a while)."""
-        self._window.close()
-        return self._window.in_flight
 
 
 class OutcomeKind(StrEnum):
@@ -124,7 +130,7 @@ class Outcome:
     kind: OutcomeKind
 
 
-class AlertPublisher:
+class AlertPublisher(_Publisher):
     """Dispatch's way to the teams: windowed confirms, mandatory, and an outcome for every message.
 
     A refused alert is not tried again here: dispatch has it in the store and knows when there is room.
@@ -152,12 +158,6 @@ class AlertPublisher:
             max_bytes=window_bytes,
             settled=self._settled,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
 
     def publish(self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert") -> bool:
         """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows."""
@@ -197,36 +197,6 @@ class AlertPublisher:
     def outcomes(self) -> list[Outcome]:
         """What the broker said since the last call; `wake` is set whenever there is something."""
         return [self._outcomes.popleft() for _ in range(len(self._outcomes))]
-
-    def wait_connected(self, timeout_s: float) -> bool:
-        return self._window.link.wait_connected(timeout_s)
-
-    @property
-    def connected(self) -> bool:
-        return self._window.link.connected
-
-    @property
-    def trouble(self) -> str | None:
-        return self._window.link.trouble or self._window.link.blocked
-
-    @property
-    def in_flight(self) -> int:
-        return self._window.in_flight
-
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until the broker answered every message; False where it has not within `timeout_s`."""
-        return self._window.drain(timeout_s)
-
-    @property
-    def refused(self) -> int:
-        return self._window.nacked
-
-    @property
-    def resent(self) -> int:
-        return self._window.resent
-
-    def close(self) -> None:
-        self._window.close()
 
     def _settled(self, message: Outgoing, taken: bool, routed: bool) -> bool:
         kind = OutcomeKind.CONFIRMED if taken else OutcomeKind.REFUSED

@@ -50,7 +50,8 @@ class Window:
     """Messages between `put` and the broker's confirm, bounded in number and bytes.
 
     settled(message, taken, routed) is called in the link's thread with the broker's word on each message and
-    returns True where the message is to be sent again after a pause.
+    returns True where the message is to be sent again after a pause. It must not block: whoever learns of the outcome
+    by it finds the message counted.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Window:
         self._nack_pause_s = _FIRST_NACK_PAUSE_S
         self._pump_asked = False
         self.confirmed = 0
-        self.nacked = 0
+        self._nacked = 0
         self.resent = 0
         self.link = Link(
             amqp_url, vhost, name=name, topology=topology, on_channel=self._channel_opened, on_lost=self._lost
@@ -87,7 +88,13 @@ class Window:
 
     @property
     def in_flight(self) -> int:
-        return self._count
+        with self._changed:
+            return self._count
+
+    @property
+    def nacked(self) -> int:
+        with self._changed:
+            return self._nacked
 
     def put(self, message: Outgoing, *, timeout_s: float | None) -> bool:
         """Take `message` into the window; False where it stayed full for `timeout_s` (None waits for ever)."""
@@ -160,13 +167,13 @@ class Window:
     def _settle(self, message: Outgoing, *, taken: bool) -> None:
         routed = message.message_id not in self._returned
         self._returned.discard(message.message_id)
-        again = message.lasting and self._settled(message, taken, routed)
-        with self._changed:
+        with self._changed:  # over the whole of it, so that nobody counts between the outcome and its count
+            again = message.lasting and self._settled(message, taken, routed)
             if taken:
                 self.confirmed += 1
                 self._nack_pause_s = _FIRST_NACK_PAUSE_S
             else:
-                self.nacked += 1
+                self._nacked += 1
             if again:
                 self._refused.append(message)
                 first = len(self._refused) == 1

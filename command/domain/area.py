@@ -27,3 +27,7 @@ class Area:
     geometry: BaseGeometry
     """Polygon or MultiPolygon, WGS 84 degrees."""
     valid_from_us: int
+    author: str
+    """Who made this version: a login, or `drill`."""
+    retired: bool = False
+    """From this version on it is not watched; the shape is the one that it had."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Final
@@ -21,19 +21,23 @@ from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
 from command.domain.facility import Facility
 from command.domain.health import SourceHealth
+from command.domain.incident import OPEN_STATES, Incident
 from command.domain.realm import Realm
 from command.domain.track import Track
 from command.i18n.names import Names
+from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
+from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
-from command.store.alerts import get_alert, list_alerts
-from command.store.areas import areas_revision, current_areas
+from command.store.alerts import alerts_by_id, get_alert, list_alerts
+from command.store.areas import areas_revision, latest_areas
 from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import list_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
+from command.store.incidents import list_incidents
 from command.store.notify import listen
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
@@ -41,6 +45,7 @@ from command.store.tracks import track_history, tracks_as_of, tracks_changed_sin
 _log = structlog.get_logger(__name__)
 
 ALERT_LIMIT: Final = 500
+INCIDENT_LIMIT: Final = 300
 _TRACK_PAGE: Final = 5_000
 _CATCH_UP_EVERY_S: Final = 0.2
 _ALERTS_EVERY_S: Final = 5.0
@@ -74,20 +79,27 @@ class Console:
         self.facilities: tuple[Facility, ...] = ()
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
+        self.area_book = AreaBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
+        self.incidents: tuple[Incident, ...] = ()
+        self.incidents_revision = 0
+        self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self._engine = engine
         self._database_url = database_url
         self._queue_depths = queue_depths
         self._process = process
         self._host = SystemClock()
         self._gazetteer = Gazetteer(())
+        self._named_areas: tuple[Area, ...] = ()
         self._sources: tuple[SourceHealth, ...] = ()
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
         self._read_at_s = monotonic()
         self._stop = threading.Event()
         self._caught_up = threading.Event()
+        self._incidents_lock = threading.Lock()
+        self._handled: Mapping[uuid.UUID, Incident] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -124,12 +136,12 @@ class Console:
 
     def explained(self, alert: Alert, language: str) -> Explained:
         """An alert in the reader's language."""
-        names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self.areas}
+        names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self._named_areas}
         return explain(alert, language, gazetteer=self._gazetteer, area_names=names)
 
-    def place(self, track: Track, language: str) -> str:
-        """Where a track is, by the nearest facility."""
-        return self._gazetteer.place(track.position, language)
+    def place(self, thing: Track | Incident, language: str) -> str:
+        """Where a track or an incident is, by the nearest facility."""
+        return self._gazetteer.place(thing.position, language)
 
     def alert(self, alert_id: uuid.UUID) -> Alert:
         """One alert, listed or not. Raises UnknownAlert, StoreUnavailable."""
@@ -141,6 +153,19 @@ class Console:
         if found is None:
             raise UnknownAlert(f"there is no alert {alert_id} in {self.realm.name}; reload the list")
         return found
+
+    def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
+        """The open incident that handles an alert."""
+        return self._handled.get(alert_id)
+
+    def alerts_named(self, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
+        """Those of the alerts that there are, listed or not, in that order. Raises StoreUnavailable."""
+        known = {alert.alert_id: alert for alert in self.alerts}
+        missing = [alert_id for alert_id in alert_ids if alert_id not in known]
+        if missing:
+            with realm_session(self._engine, self.realm) as session:
+                known |= {alert.alert_id: alert for alert in alerts_by_id(session, missing)}
+        return [known[alert_id] for alert_id in alert_ids if alert_id in known]
 
     def alerts_of(self, track_id: uuid.UUID) -> list[Alert]:
         return [a for a in self.alerts if a.track_id == track_id]
@@ -192,16 +217,20 @@ class Console:
 
     def _follow(self, heard: Iterator[Mapping[str, object] | None]) -> None:
         tracks_at = alerts_at = rest_at = -1e9
-        alerts_told = False
+        alerts_told = incidents_told = False
         for payload in heard:
             if self._stop.is_set():
                 return
             alerts_told = alerts_told or bool(payload and ("alerts" in payload or "areas" in payload))
+            incidents_told = incidents_told or bool(payload and "incidents" in payload)
             now_s = monotonic()
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
             rest_due = now_s - rest_at >= _REST_EVERY_S
             alerts_due = alerts_told or now_s - alerts_at >= _ALERTS_EVERY_S
+            if alerts_due or incidents_told:
+                self._read_incidents(told=incidents_told)
+                incidents_told = False
             if rest_due:
                 self._read_rest()
                 rest_at = now_s
@@ -225,11 +254,31 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             alerts = tuple(list_alerts(session, limit=ALERT_LIMIT))
             revision = areas_revision(session)
-            areas = current_areas(session) if revision != self.areas_revision else None
+            areas = latest_areas(session) if revision != self.areas_revision else None
         if areas is not None:
-            self.areas, self.areas_revision = tuple(areas), revision
+            self._named_areas = tuple(areas)
+            self.areas, self.areas_revision = tuple(area for area in areas if not area.retired), revision
             self.alerts_revision += 1
         self._take_alerts(alerts)
+
+    def _read_incidents(self, *, told: bool) -> None:
+        with self._incidents_lock:  # an older reading never takes the place of a newer one
+            with realm_session(self._engine, self.realm) as session:
+                incidents = tuple(
+                    list_incidents(session, limit=INCIDENT_LIMIT, wanted=IncidentFilter(states=OPEN_STATES))
+                )
+            if told or incidents != self.incidents:  # what was told of may be a closed one, which is not listed here
+                self.incidents = incidents
+                self.incidents_revision += 1
+            handled = {alert_id: incident for incident in incidents for alert_id in incident.cited.alerts}
+            if handled.keys() != self._handled.keys():
+                self.alerts_revision += 1  # the alerts' list names the incident that handles one
+            self._handled = handled
+
+    def _incidents_changed(self) -> None:
+        """Somebody at this process did something: their next look shows it. The watch would read it soon as well."""
+        with suppress(StoreUnavailable):
+            self._read_incidents(told=True)
 
     def _take_alerts(self, alerts: tuple[Alert, ...]) -> None:
         if alerts == self.alerts:
@@ -269,6 +318,7 @@ class Console:
             sources=self._sources,
             heartbeats=self._heartbeats,
             queues=self._queue_depths(),
+            realm_kind=self.realm.kind,
             realm_now_us=self.clock.now_us(),
             host_now_us=self._host.now_us(),
             realm_speed=getattr(self.clock, "speed", 1.0),

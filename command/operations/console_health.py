@@ -9,6 +9,7 @@ from typing import Final
 
 from command.domain.clock import US_PER_S
 from command.domain.health import SourceHealth
+from command.domain.realm import RealmKind
 from command.store.health import Heartbeat
 
 SOURCE_REPORT_LATE_S: Final = 15.0
@@ -18,6 +19,15 @@ QUEUE_WATCH: Final = 1_000
 QUEUE_BAD: Final = 20_000
 LAG_WATCH_S: Final = 30.0
 OFFSET_WATCH_S: Final = 10.0
+
+
+_PICTURE: Final = ("intake", "dispatch", "gateway", "web")
+PROCESSES: Final[Mapping[RealmKind, tuple[str, ...]]] = {
+    RealmKind.LIVE: _PICTURE,
+    RealmKind.DRILL: (*_PICTURE, "drill"),
+    RealmKind.REPLAY: ("web",),
+}
+"""The verbs that a realm is meant to have running, in the order of their start. What plays a recording ends with it."""
 
 
 class Level(IntEnum):
@@ -98,14 +108,22 @@ def judge(
     sources: Sequence[SourceHealth],
     heartbeats: Sequence[Heartbeat],
     queues: Mapping[str, int] | None,
+    realm_kind: RealmKind,
     realm_now_us: int,
     host_now_us: int,
     realm_speed: float = 1.0,
 ) -> ConsoleHealth:
-    """Sources report in the realm's time, processes in the host's. realm_speed: realm seconds a host second."""
+    """Sources report in the realm's time, processes in the host's. realm_speed: realm seconds a host second.
+
+    A process that the realm is not meant to have is shown while it reports, and not missed when it does so no more.
+    """
     late_us = SOURCE_REPORT_LATE_S * max(realm_speed, 1.0) * US_PER_S
     lines = tuple(_source_line(s, late=realm_now_us - s.reported_at_us > late_us) for s in sources)
-    processes = tuple(_process_line(beat, host_now_us=host_now_us) for beat in heartbeats)
+    processes = tuple(
+        line
+        for line in (_process_line(beat, host_now_us=host_now_us) for beat in heartbeats)
+        if line.age_s <= HEARTBEAT_LATE_S or _verb(line.heartbeat) in PROCESSES[realm_kind]
+    )
     depths = None if queues is None else tuple(_queue_line(n, d) for n, d in sorted(queues.items()))
     offsets = [s.clock_offset_s for s in sources if s.clock_offset_s is not None]
     lags = [s.lag_s for s in sources if s.lag_s is not None]
@@ -136,9 +154,15 @@ def _source_line(source: SourceHealth, *, late: bool) -> SourceLine:
     return SourceLine(health=source, level=level, state=state, rejected=sum(source.rejected.values()), shed=shed)
 
 
+def _verb(beat: Heartbeat) -> str:
+    """A gateway reports under its verb and its own name: gateway-tsushima."""
+    return beat.process.partition("-")[0]
+
+
 def _process_line(beat: Heartbeat, *, host_now_us: int) -> ProcessLine:
     age_s = max(0.0, (host_now_us - beat.reported_at_us) / US_PER_S)
-    return ProcessLine(heartbeat=beat, level=Level.BAD if age_s > HEARTBEAT_LATE_S else Level.GOOD, age_s=age_s)
+    level = Level.WATCH if beat.detail.get("trouble") else Level.GOOD
+    return ProcessLine(heartbeat=beat, level=Level.BAD if age_s > HEARTBEAT_LATE_S else level, age_s=age_s)
 
 
 def _queue_line(name: str, depth: int) -> QueueLine:

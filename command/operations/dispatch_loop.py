@@ -35,7 +35,7 @@ from command.domain.clock import Clock
 from command.domain.realm import Realm
 from command.operations.outgoing import LIMIT, Outgoing
 from command.operations.team_bindings import described, stale_bindings, teams_described
-from command.store.areas import areas_revision, current_areas
+from command.store.areas import areas_revision, latest_areas
 from command.store.deliveries import (
     Delivery,
     DeliveryState,
@@ -152,7 +152,7 @@ class DispatchLoop:
     def _names(self, session: Session) -> Mapping[str, AreaName]:
         revision = areas_revision(session)
         if revision != self._areas_revision:
-            self._area_names = {a.slug: AreaName(ja=a.name_ja, en=a.name_en) for a in current_areas(session)}
+            self._area_names = {a.slug: AreaName(ja=a.name_ja, en=a.name_en) for a in latest_areas(session)}
             self._areas_revision = revision
         return self._area_names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +14,7 @@ from typing import Final, Protocol, Self
 from command.domain.clock import US_PER_S, ScenarioClock
 from command.operations.drills import SCENARIOS
 from command.operations.drills.scenario import Scenario
+from command.services import free_ports
 
 LINES: Final = ("ais", "air", "underwater")
 """The lines of every scenario; each has a port of its own."""
@@ -48,15 +49,9 @@ class DrillReport:
     skipped: int = 0
 
 
-def free_ports(lines: Iterable[str] = LINES) -> dict[str, int]:
-    """A free loopback UDP port for each line. Another program may take one before it is bound."""
-    with ExitStack() as held:
-        ports: dict[str, int] = {}
-        for line in lines:
-            sock = held.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))
-            sock.bind((_HOST, 0))
-            ports[line] = int(sock.getsockname()[1])
-        return ports
+def free_drill_ports() -> dict[str, int]:
+    """A free loopback UDP port for each line."""
+    return dict(zip(LINES, free_ports(len(LINES), kind=socket.SOCK_DGRAM), strict=True))
 
 
 def load_scenario(name: str, *, ports: Mapping[str, int] | None = None) -> Scenario:
@@ -66,7 +61,7 @@ def load_scenario(name: str, *, ports: Mapping[str, int] | None = None) -> Scena
     """
     if name not in SCENARIOS:
         raise UnknownScenario(f"drill {name!r} is not known; choose from {', '.join(sorted(SCENARIOS))}")
-    chosen = dict(ports) if ports is not None else free_ports()
+    chosen = dict(ports) if ports is not None else free_drill_ports()
     usable = all(isinstance(port, int) and 1 <= port <= 65_535 for port in chosen.values())
     if chosen.keys() != set(LINES) or not usable or len(set(chosen.values())) != len(LINES):
         raise BadPorts(f"ports {chosen}: give each of {', '.join(LINES)} a port of its own from 1 to 65535")

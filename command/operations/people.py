@@ -74,11 +74,25 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    EDIT_AREAS = "edit areas"
+    READ_INCIDENTS = "read incidents"
+    MANAGE_INCIDENTS = "manage incidents"
+    COMMENT_ON_INCIDENTS = "comment on incidents"
+    LINK_TO_INCIDENTS = "link to incidents"
+    MOVE_OWN_TASKS = "move tasks given to them"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.READ_INCIDENTS: frozenset(
+        {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
+    ),
+    Permission.MANAGE_INCIDENTS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.COMMENT_ON_INCIDENTS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
+    Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
+    Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
 }
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from command.domain.clock import US_PER_S
 from command.domain.observation import ObservationFlag
 from command.domain.track import Track, TrackStatus
+from command.i18n.folding import holds_all
 from command.i18n.names import Named, Names
 from command.operations.track_groups import RecordFlag, TrackGroup, hidden_rows
 
@@ -187,15 +188,14 @@ class Picture:
             return None if handle is None else self._tracks[handle]
 
     def find(self, words: str, *, limit: int, hide: Collection[TrackGroup] = ()) -> list[Track]:
-        """Tracks whose name, subject, call sign or source contains `words` (any case and language), newest first.
+        """Tracks with every word in their name, subject, call sign or source, newest first; see i18n.folding.
         hide: groups that are left out."""
-        wanted = words.strip().casefold()
         with self.lock:
             hidden = hidden_rows(self._records[: self._count], hide).tolist()
             found = [
                 track
                 for track, named, out in zip(self._tracks, self._labels, hidden, strict=True)
-                if track is not None and not out and (not wanted or wanted in _search_text(track, named))
+                if track is not None and not out and holds_all(words, _search_text(track, named))
             ]
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
@@ -308,7 +308,7 @@ def _cdeg(degrees: float | None) -> int:
 def _search_text(track: Track, named: Named) -> str:
     facts = track.attributes
     said = (str(facts.get(name) or "") for name in ("name", "label", "callsign", "imo"))
-    return " ".join((*named.values(), track.subject, *said, track.source)).casefold()
+    return " ".join((*named.values(), track.subject, *said, track.source))
 
 
 class Watcher:

@@ -22,8 +22,18 @@ from command.operations.people import Permission, Person
 from command.store.alerts import AlreadyAcknowledged, UnknownAlert, acknowledge_alert
 from command.store.audit import append_audit
 from command.store.engine import realm_session
+from maps.coordinates import dms
 
-__all__ = ["AlreadyAcknowledged", "BadComment", "Explained", "Gazetteer", "UnknownAlert", "acknowledge", "explain"]
+__all__ = [
+    "AlreadyAcknowledged",
+    "BadComment",
+    "Explained",
+    "Gazetteer",
+    "UnknownAlert",
+    "acknowledge",
+    "dms",
+    "explain",
+]
 
 COMMENT_LIMIT: Final = 1_000
 _AT_M: Final = 500.0
@@ -72,18 +82,6 @@ def initial_bearing_deg(a: Position, b: Position) -> float:
     east = math.sin(dlam) * math.cos(phi2)
     north = math.cos(phi1) * math.sin(phi2) - math.sin(phi1) * math.cos(phi2) * math.cos(dlam)
     return math.degrees(math.atan2(east, north)) % 360.0
-
-
-def dms(position: Position) -> str:
-    """`34°12′05.3″N 129°17′22.1″E`: degrees, minutes, seconds to a tenth (about 3 m)."""
-    return f"{_dms(position.lat, 'NS', 2)} {_dms(position.lon, 'EW', 3)}"
-
-
-def _dms(degrees: float, letters: str, width: int) -> str:
-    tenths = round(abs(degrees) * 36_000)
-    whole, rest = divmod(tenths, 36_000)
-    minutes, seconds = divmod(rest, 600)
-    return f"{whole:0{width}d}°{minutes:02d}′{seconds / 10:04.1f}″{letters[degrees < 0]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from command.services.endpoints import (
     stop_services,
 )
 from command.services.errors import ServiceMissing
+from command.services.ports import free_ports
 from command.services.supervisor import AlreadyRunning, Child, Supervisor
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "delete_vhost",
     "ensure_services",
     "ensure_vhost",
+    "free_ports",
     "locate_services",
     "stop_services",
 ]

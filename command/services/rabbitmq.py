@@ -19,6 +19,7 @@ import psutil
 
 from command.services.account import Account
 from command.services.errors import ServiceMissing
+from command.services.ports import free_ports
 from command.services.process import end_family, recall, remember, start_detached, stop
 
 USER: Final = "mizugiwa"
@@ -45,17 +46,6 @@ def find_epmd() -> Path:
         if candidate.exists():
             return candidate
     raise ServiceMissing("epmd is not installed; run: apt-get install --no-install-recommends erlang-base")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _is_free(port: int) -> bool:
@@ -104,7 +94,7 @@ class RabbitMQ:
                 "node": f"mizugiwa-{secrets.token_hex(4)}@localhost",
             }
         if "amqp" not in known or (self.process() is None and not self._ports_free(known)):
-            known["amqp"], known["management"], known["distribution"], known["epmd"] = _free_ports(4)
+            known["amqp"], known["management"], known["distribution"], known["epmd"] = free_ports(4)
             self.account.write(self._facts_path, json.dumps(known))
         return known
 

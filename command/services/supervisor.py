@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import IO, Final
 
 import psutil
-import structlog
 
 from command.services.endpoints import PrivateServers
 from command.services.errors import ServiceMissing
 from command.services.process import has_ended, recall, remember, stop
 
-_log = structlog.get_logger()
 _LOOK_EVERY_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
@@ -56,6 +54,7 @@ class _Watch:
     pause_s: float = _FIRST_PAUSE_S
     start_after_s: float = 0.0
     restarts: int = 0
+    recorded: bool = False
 
 
 class Supervisor:
@@ -63,7 +62,8 @@ class Supervisor:
 
     A child is in a session of its own: Ctrl-C reaches the supervisor alone, which stops the children in order
     (the last started first) and the servers after them. What a killed supervisor left behind is adopted by the
-    next one on the same data directory.
+    next one on the same data directory. What the machine refuses (a full disk, no more processes) is told once and
+    tried again until it works; the others are watched meanwhile.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Supervisor:
         *,
         on_event: Callable[[str, str], None],
     ) -> None:
-        """on_event(name, what): `started`, `adopted`, `died`, for the terminal and the log."""
+        """on_event(name, what): `started`, `adopted`, `died`, `trouble: ...`, for the terminal and the log."""
         self._run_dir = data_dir / "run"
         self._log_dir = data_dir / "logs"
         for folder in (self._run_dir, self._log_dir):
@@ -83,6 +83,8 @@ class Supervisor:
         self._watches = [_Watch(child=child) for child in children]
         self._servers = servers
         self._on_event = on_event
+        self._down: set[str] = set()
+        self._troubles: dict[str, str] = {}
         self._stop = threading.Event()
         self._lock: IO[str] | None = None
 
@@ -122,6 +124,11 @@ class Supervisor:
     def request_stop(self) -> None:
         self._stop.set()
 
+    @property
+    def trouble(self) -> str | None:
+        """What cannot be kept running as it should, and why, in one line; None while all is well."""
+        return "; ".join(f"{name}: {why}" for name, why in self._troubles.copy().items()) or None
+
     def run(self) -> None:
         """Start the children and keep them running until request_stop. Returns when everything has ended."""
         try:
@@ -129,10 +136,26 @@ class Supervisor:
             while not self._stop.is_set():
                 self._mend_servers()
                 for watch in self._watches:
-                    self._look_at(watch)
+                    try:
+                        self._look_at(watch)
+                    except OSError as exc:
+                        self._troubled(watch.child.name, exc)
                 self._stop.wait(_LOOK_EVERY_S)
         finally:
             self._end_children()
+
+    def _tell(self, name: str, what: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must not end the watch
+            self._on_event(name, what)
+
+    def _troubled(self, name: str, reason: Exception) -> None:
+        if name not in self._troubles:
+            self._troubles[name] = str(reason)
+            self._tell(name, f"trouble: {reason}; tried again until it works")
+
+    def _well(self, name: str) -> None:
+        if name in self._troubles:
+            self._tell(name, f"well again after: {self._troubles.pop(name)}")
 
     def _record(self, child: Child) -> Path:
         return self._run_dir / f"{child.name}.json"
@@ -143,7 +166,7 @@ class Supervisor:
         for path in self._run_dir.glob("*.json"):
             process = recall(path)
             if process is not None and recall(path, fingerprint=wanted.get(path.stem, "")) is None:
-                self._on_event(path.stem, "stray stopped")
+                self._tell(path.stem, "stray stopped")
                 stop(process, within_s=_STOP_WITHIN_S)
 
     def _look_at(self, watch: _Watch) -> None:
@@ -153,13 +176,15 @@ class Supervisor:
         if watch.process is not None and not has_ended(watch.process):
             if now - watch.started_at_s > _CALM_AFTER_S:
                 watch.pause_s = _FIRST_PAUSE_S
+            self._keep_record(watch)
+            self._well(watch.child.name)
             return
         if watch.process is not None:
             watch.process, watch.popen = None, None
             watch.restarts += 1
             watch.start_after_s = now + watch.pause_s
             watch.pause_s = min(watch.pause_s * 2, _LONGEST_PAUSE_S)
-            self._on_event(watch.child.name, "died")
+            self._tell(watch.child.name, "died")
         if now >= watch.start_after_s:
             self._start(watch)
 
@@ -168,8 +193,8 @@ class Supervisor:
         orphan = recall(self._record(child), fingerprint=child.fingerprint)
         watch.started_at_s = time.monotonic()
         if orphan is not None:
-            watch.process = orphan
-            self._on_event(child.name, "adopted")
+            watch.process, watch.recorded = orphan, True
+            self._tell(child.name, "adopted")
             return
         with (self._log_dir / f"{child.name}.out").open("ab") as output:
             watch.popen = subprocess.Popen(  # noqa: S603 - argv is ours, no shell
@@ -180,21 +205,34 @@ class Supervisor:
                 env={**os.environ, **child.env},
                 start_new_session=True,
             )
+        watch.recorded = False
         with suppress(psutil.NoSuchProcess):
             watch.process = psutil.Process(watch.popen.pid)
-        remember(self._record(child), watch.popen.pid, fingerprint=child.fingerprint)
-        self._on_event(child.name, "started" if watch.restarts == 0 else "started again")
+        try:
+            self._keep_record(watch)
+        finally:
+            self._tell(child.name, "started" if watch.restarts == 0 else "started again")
+
+    def _keep_record(self, watch: _Watch) -> None:
+        """Record a child so that a later run can adopt it. Raises OSError where nothing can be written."""
+        if not watch.recorded and watch.process is not None:
+            remember(self._record(watch.child), watch.process.pid, fingerprint=watch.child.fingerprint)
+            watch.recorded = True
 
     def _mend_servers(self) -> None:
         for name in self._servers.down():
-            self._on_event(name, "died")
+            if name not in self._down:
+                self._down.add(name)
+                self._tell(name, "died")
             try:
                 self._servers.start()
-            except ServiceMissing as exc:
-                _log.error("a server does not start", server=name, reason=str(exc))
+            except (ServiceMissing, OSError) as exc:
+                self._troubled(name, exc)
                 self._stop.wait(2.0)
             else:
-                self._on_event(name, "started again")
+                self._down.discard(name)
+                self._tell(name, "started again")
+                self._well(name)
 
     def _end_children(self) -> None:
         running = [watch.process for watch in reversed(self._watches) if watch.process is not None]
@@ -207,4 +245,5 @@ class Supervisor:
         for watch in self._watches:
             if watch.popen is not None:
                 watch.popen.wait()
-            self._record(watch.child).unlink(missing_ok=True)
+            with suppress(OSError):  # a record of what has ended misleads nobody
+                self._record(watch.child).unlink(missing_ok=True)

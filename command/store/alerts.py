@@ -181,6 +181,22 @@ def get_alert(session: Session, alert_id: uuid.UUID) -> Alert | None:
     return None if row is None else alert_of(row, realm_of(session))
 
 
+def alerts_by_id(session: Session, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
+    """Those of the alerts that there are, in no order."""
+    realm = realm_of(session)
+    rows = session.execute(select(*READ).where(ALERT.c.alert_id.in_(set(alert_ids)))).mappings()
+    return [alert_of(row, realm) for row in rows]
+
+
+def lock_alerts(session: Session, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
+    """Those of the alerts that there are; no one changes or locks them until this transaction ends."""
+    if not alert_ids:
+        return []
+    locked = select(*READ).where(ALERT.c.alert_id.in_(set(alert_ids))).order_by(ALERT.c.alert_id).with_for_update()
+    realm = realm_of(session)
+    return [alert_of(row, realm) for row in session.execute(locked).mappings()]
+
+
 def list_alerts(
     session: Session, *, limit: int, include_cleared: bool = False, track_id: uuid.UUID | None = None
 ) -> list[Alert]:

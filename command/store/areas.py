@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import shapely
 from geoalchemy2.shape import from_shape, to_shape
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -28,27 +29,38 @@ class BadArea(ValueError):
     """An area that cannot be watched; the text says what to write or draw instead."""
 
 
-def current_areas(session: Session) -> list[Area]:
-    """The version that holds of each area, by slug."""
+def latest_areas(session: Session) -> list[Area]:
+    """The newest version of each area, by slug, those that are retired too."""
     newest_first = select(AREA_VERSION).order_by(AREA_VERSION.c.slug, AREA_VERSION.c.version.desc())
-    return [
-        Area(
-            area_id=row.area_id,
-            version=row.version,
-            slug=row.slug,
-            kind=AreaKind(row.kind),
-            name_ja=row.name_ja,
-            name_en=row.name_en,
-            geometry=to_shape(row.geometry),
-            valid_from_us=row.valid_from,
-        )
-        for row in session.execute(newest_first.ext(distinct_on(AREA_VERSION.c.slug)))
-    ]
+    return [_area(row) for row in session.execute(newest_first.ext(distinct_on(AREA_VERSION.c.slug)))]
+
+
+def current_areas(session: Session) -> list[Area]:
+    """The version that holds of each area that is watched, by slug."""
+    return [area for area in latest_areas(session) if not area.retired]
+
+
+def area_versions(session: Session, slug: str, *, limit: int) -> list[Area]:
+    """The versions of one area, newest first; [] where there never was one."""
+    of_one = select(AREA_VERSION).where(AREA_VERSION.c.slug == slug)
+    return [_area(row) for row in session.execute(of_one.order_by(AREA_VERSION.c.version.desc()).limit(limit))]
+
+
+def area_version(session: Session, slug: str, version: int) -> Area | None:
+    """One version of one area; None where there is none."""
+    one = select(AREA_VERSION).where(AREA_VERSION.c.slug == slug, AREA_VERSION.c.version == version)
+    row = session.execute(one).one_or_none()
+    return None if row is None else _area(row)
 
 
 def areas_revision(session: Session) -> int:
     """A number that rises when any area changes; 0 before the first. One row, cheap to ask often."""
     return last(session, "area")
+
+
+def hold_areas(session: Session) -> None:
+    """No one changes an area until this transaction ends: what is read from now on may be decided upon."""
+    hold(session, "area")
 
 
 def put_area(
@@ -63,19 +75,19 @@ def put_area(
 ) -> Area:
     """Make this the area called `slug` from now on, as a new version; one that holds already makes none.
 
-    geometry: valid Polygon or MultiPolygon, WGS 84 degrees. Raises BadArea.
+    An area that was retired is watched again. geometry: valid Polygon or MultiPolygon, WGS 84 degrees. Raises BadArea.
     """
     _check(slug, geometry)
-    hold(session, "area")
-    known = next((area for area in current_areas(session) if area.slug == slug), None)
-    if known is not None and (known.kind, known.name_ja, known.name_en, known.geometry) == (
+    hold_areas(session)
+    known = next(iter(area_versions(session, slug, limit=1)), None)
+    if known is not None and (known.kind, known.name_ja, known.name_en, known.geometry, known.retired) == (
         kind,
         name_ja,
         name_en,
         geometry,
+        False,
     ):
         return known
-    revision = take_next(session, "area")
     area = Area(
         area_id=uuid.uuid4() if known is None else known.area_id,
         version=1 if known is None else known.version + 1,
@@ -85,27 +97,70 @@ def put_area(
         name_en=name_en,
         geometry=geometry,
         valid_from_us=now_us,
+        author=author,
     )
+    _append(session, area)
+    return area
+
+
+def retire_area(session: Session, slug: str, author: str, now_us: int) -> Area:
+    """Watch the area called `slug` no longer, by a new version; one that is retired already makes none.
+
+    Raises BadArea where there is no such area.
+    """
+    hold_areas(session)
+    known = next(iter(area_versions(session, slug, limit=1)), None)
+    if known is None:
+        raise BadArea(f"there is no area {slug!r}; reload the list of areas")
+    if known.retired:
+        return known
+    area = replace(known, version=known.version + 1, author=author, valid_from_us=now_us, retired=True)
+    _append(session, area)
+    return area
+
+
+def _append(session: Session, area: Area) -> None:
+    revision = take_next(session, "area")
     session.execute(
         insert(AREA_VERSION).values(
             area_id=area.area_id,
             version=area.version,
-            slug=slug,
-            kind=kind.value,
-            name_ja=name_ja,
-            name_en=name_en,
-            geometry=from_shape(geometry, srid=WGS84_SRID),
-            author=author,
-            valid_from=now_us,
+            slug=area.slug,
+            kind=area.kind.value,
+            name_ja=area.name_ja,
+            name_en=area.name_en,
+            geometry=from_shape(area.geometry, srid=WGS84_SRID),
+            author=area.author,
+            valid_from=area.valid_from_us,
             revision=revision,
+            retired=area.retired,
         )
     )
     notify(session, {"areas": revision})
-    return area
+
+
+def _area(row: Row[Any]) -> Area:
+    return Area(
+        area_id=row.area_id,
+        version=row.version,
+        slug=row.slug,
+        kind=AreaKind(row.kind),
+        name_ja=row.name_ja,
+        name_en=row.name_en,
+        geometry=to_shape(row.geometry),
+        valid_from_us=row.valid_from,
+        author=row.author,
+        retired=row.retired,
+    )
+
+
+def is_slug(written: str) -> bool:
+    """Whether it can be an area's slug: small letters, digits, single hyphens, MAX_SLUG_LENGTH at most."""
+    return _SLUG.fullmatch(written) is not None and len(written) <= MAX_SLUG_LENGTH
 
 
 def _check(slug: str, geometry: BaseGeometry) -> None:
-    if not _SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_LENGTH:
+    if not is_slug(slug):
         raise BadArea(f"area {slug!r}: write small letters, digits and single hyphens, {MAX_SLUG_LENGTH} at most")
     if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
         raise BadArea(f"area {slug}: a {geometry.geom_type} has no inside; draw a polygon")

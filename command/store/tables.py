@@ -167,6 +167,7 @@ AREA_VERSION: Final = Table(
     Column("author", SafeText, nullable=False),
     Column("valid_from", Microseconds, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("retired", Boolean, nullable=False),
 )
 
 ALERT: Final = Table(
@@ -297,4 +298,72 @@ COMMAND_REQUEST: Final = Table(
     Column("expires_at", Microseconds, nullable=False),
     Column("answered_at", Microseconds),
     Column("answer", JSONB),
+)
+
+INCIDENT: Final = Table(
+    "incident",
+    REALM_TABLES,
+    Column("incident_id", Uuid, primary_key=True),
+    Column("number", SafeText, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("type", SafeText, nullable=False),
+    Column("title", SafeText, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("state", SafeText, nullable=False),
+    Column("owner", SafeText),
+    Column("participants", ARRAY(SafeText), nullable=False),
+    Column("place", SafeText, nullable=False),
+    Column("position", point_column_type()),
+    Column("alerts", ARRAY(Uuid), nullable=False),
+    Column("tracks", ARRAY(Uuid), nullable=False),
+    Column("areas", ARRAY(SafeText), nullable=False),
+    Column("tasks", JSONB, nullable=False),
+    Column("attachments", JSONB, nullable=False),
+    Column("opened_by", SafeText, nullable=False),
+    Column("opened_at", Microseconds, nullable=False),
+    Column("changed_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("closed_at", Microseconds),
+    Column("merged_into", Uuid),
+    Column("split_from", Uuid),
+)
+
+INCIDENT_EVENT: Final = Table(
+    "incident_event",
+    REALM_TABLES,
+    Column("event_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("incident_id", Uuid, nullable=False),
+    Column("entry", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", SafeText, nullable=False),
+    Column("actor", SafeText, nullable=False),
+    Column("observed_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
+INCIDENT_NUMBER: Final = Table(
+    "incident_number",
+    REALM_TABLES,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+)
+
+ATTACHMENT_CONTENT: Final = Table(
+    "attachment_content",
+    REALM_TABLES,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+)
+
+IDEMPOTENCY: Final = Table(
+    "idempotency",
+    REALM_TABLES,
+    Column("actor", SafeText, primary_key=True),
+    Column("key", SafeText, primary_key=True),
+    Column("request_sha256", LargeBinary, nullable=False),
+    Column("outcome", JSONB),
+    Column("recorded_at", Microseconds, nullable=False),
 )

@@ -16,7 +16,6 @@ from command.domain.clock import US_PER_S
 from command.domain.track import TRACK_STATE_DTYPE, Track
 from command.store.columnar import Columnar, bound, read_rows
 from command.store.engine import driver_connection
-from command.store.jsonb import clean_text
 from command.store.notify import notify
 from command.store.partitions import ensure_days
 from command.store.sequencer import take_next
@@ -36,7 +35,7 @@ from command.store.types import WGS84_SRID, Microseconds
 __all__ = [
     "LatestTrack",
     "append_track_states",
-    "find_tracks",
+    "known_tracks",
     "load_latest",
     "next_flush_seq",
     "track_by_id",
@@ -177,12 +176,11 @@ def track_by_id(session: Session, track_id: uuid.UUID) -> Track | None:
     return next(iter(_tracks(session, select(*READ).where(TRACK.c.track_id == track_id))), None)
 
 
-def find_tracks(session: Session, wanted: str, limit: int) -> list[Track]:
-    """Tracks with `wanted` in their subject, name, label, call sign or IMO number, newest first. Case is not minded."""
-    columns = [TRACK.c.subject, *(TRACK.c.attributes[key].astext for key in ("name", "label", "callsign", "imo"))]
-    found = or_(*(column.icontains(clean_text(wanted), autoescape=True) for column in columns))
-    query = select(*READ).where(found).order_by(TRACK.c.observed_at.desc()).limit(min(limit, MAX_TRACKS))
-    return _tracks(session, query)
+def known_tracks(session: Session, track_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the ids that there are tracks of."""
+    if not track_ids:
+        return set()
+    return set(session.execute(select(TRACK.c.track_id).where(TRACK.c.track_id.in_(set(track_ids)))).scalars())
 
 
 def append_track_states(session: Session, states: npt.NDArray[np.void]) -> None:

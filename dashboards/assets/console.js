@@ -12,12 +12,17 @@
     may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
     anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
+  // What other scripts of the page add: what Escape closes first, what a click may mean, and the list that J and K go
+  // through instead of the alerts.
+  const more = { keys: {}, escapes: [], clicks: [], list: null };
   const $ = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const t = (key, params) =>
     Object.entries(params || {}).reduce((s, [k, v]) => s.split(`{${k}}`).join(v), (window.mizugiwaTexts || {})[key] || key);
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
+
+  window.mizugiwaPage = { t, setProps, toast };
 
   // ---- time -------------------------------------------------------------------------------------------------
   const realmNow = () =>
@@ -93,7 +98,11 @@
     const before = state.pulse;
     state.pulse = answer;
     state.pulseAt = performance.now();
-    if (!before || before.alerts_revision !== answer.alerts_revision) setProps("alerts-revision", { data: answer.alerts_revision });
+    if (!before || before.alerts_revision !== answer.alerts_revision) {
+      setProps("alerts-revision", { data: answer.alerts_revision });
+      document.dispatchEvent(new CustomEvent("mizugiwa:alerts"));
+    }
+    if (state.may.read_incidents && (!before || before.incidents_revision !== answer.incidents_revision)) setProps("incidents-revision", { data: answer.incidents_revision });
     state.beat += 1;
     if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
     tick();
@@ -105,10 +114,10 @@
     return found ? decodeURIComponent(found.slice("_csrf_token=".length)) : "";
   }
 
-  const post = (path, body, type) =>
+  const post = (path, body, type, { method = "POST", headers = {} } = {}) =>
     fetch(path, {
-      method: "POST", redirect: "manual", body,
-      headers: { "X-CSRFToken": csrf(), ...(type ? { "Content-Type": type } : {}) },
+      method, redirect: "manual", body,
+      headers: { "X-CSRFToken": csrf(), ...(type ? { "Content-Type": type } : {}), ...headers },
     });
 
   function active() {
@@ -281,34 +290,44 @@
 
   const openModal = () => document.querySelector(".mantine-Modal-content");
 
+  const step = (by) => (more.list || { move }).move(by);
+
   const keys = {
-    j: () => move(1), k: () => move(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
+    j: () => step(1), k: () => step(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
     h: () => setProps("health-modal", { opened: true }),
     t: () => side(state.side === "list" ? "closed" : "list"),
+    g: () => side(state.side === "areas" ? "closed" : "areas"),
     "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
     1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
   };
+
+  // What a key does, here or in another script; an answer of false means that it does nothing just now.
+  function added(event) {
+    const name = event.key.toLowerCase();
+    const act = more.keys[name] || keys[name];
+    return Boolean(act) && act(event) !== false;
+  }
 
   function key(event) {
     active();
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const inForm = event.target.closest && event.target.closest("#ack-form");
     if (event.key === "Escape") {
+      if (!openModal() && more.escapes.some((close) => close())) return event.preventDefault();
       if (inForm || !$("ack-form").hidden) closeAck();
       else if (!openModal()) clear();
-      else return;
-      event.preventDefault();
-      return;
+      else return undefined;
+      return event.preventDefault();
     }
-    if (openModal() || (event.target.matches && event.target.matches("input, textarea, select"))) return;
-    const inList = event.target === document.body || (event.target.closest && event.target.closest(".triage"));
-    if (inList && event.key === "ArrowDown") move(1);
-    else if (inList && event.key === "ArrowUp") move(-1);
+    if (openModal() || (event.target.matches && event.target.matches("input, textarea, select"))) return undefined;
+    const inList = event.target === document.body || (event.target.closest && event.target.closest(".left [role=listbox]"));
+    if (inList && event.key === "ArrowDown") step(1);
+    else if (inList && event.key === "ArrowUp") step(-1);
     else if (event.key === "Enter" && event.target.id === "alert-list" && state.selected) showRow(rowOf(state.selected));
-    else if (keys[event.key.toLowerCase()]) keys[event.key.toLowerCase()]();
-    else return;
-    event.preventDefault();
+    else if (!added(event)) return undefined;
+    return event.preventDefault();
   }
 
   function click(event) {
@@ -335,7 +354,7 @@
     if (on("#ack-cancel")) return closeAck();
     if (on("#new-above")) { $("alert-list").scrollTop = 0; state.unread = 0; unread(); return remember(); }
     if (on("#density")) return density(document.body.dataset.density !== "compact");
-    return undefined;
+    return more.clicks.find((answer) => answer(on));
   }
 
   function density(compact) {
@@ -345,8 +364,9 @@
   }
 
   function makeInput(place) {
-    const input = document.createElement("input");
-    Object.assign(input, { id: place.dataset.input, type: "text", maxLength: Number(place.dataset.limit),
+    const input = document.createElement(place.dataset.lines ? "textarea" : "input");
+    Object.assign(input, place.dataset.lines ? { rows: Number(place.dataset.lines) } : { type: "text" });
+    Object.assign(input, { id: place.dataset.input, maxLength: Number(place.dataset.limit),
       placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false });
     place.append(input);
   }
@@ -363,6 +383,7 @@
     setTimeout(() => { if (!map.childElementCount) $("map-missing").classList.add("shown"); }, 3000);
     setInterval(tick, 500);
     changed();
+    window.mizugiwaIncidents.start();
   }
 
   document.addEventListener("keydown", key);
@@ -378,6 +399,7 @@
     sendAck();
   });
 
+  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more });
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {

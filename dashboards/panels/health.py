@@ -96,7 +96,7 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
             text(
                 language,
                 "health.alive_of",
-                n=sum(p.level is Level.GOOD for p in processes),
+                n=sum(p.level is not Level.BAD for p in processes),
                 all=len(processes),
             ),
         ),

@@ -13,6 +13,7 @@ from command.domain.alert import Alert, Severity
 from command.domain.clock import US_PER_S
 from command.i18n import text
 from command.operations.console import Console
+from command.operations.incidents import suggested_type
 from command.operations.people import Permission, current_language, current_person
 from command.operations.triage import COMMENT_LIMIT
 from dashboards.marks import marks
@@ -34,6 +35,8 @@ class Triage:
 
     Config: ClassVar[type[PanelConfig]] = TriageConfig
     place: ClassVar[Place] = Place.LEFT
+    tab: ClassVar[str] = "alerts"
+    needs: ClassVar[Permission] = Permission.WATCH
 
     def __init__(self, config: TriageConfig) -> None:
         self._rows = config.rows
@@ -47,8 +50,9 @@ class Triage:
                 html.Div(
                     className="panel-head",
                     children=[
-                        html.H2(view.t("triage.title"), id="triage-title"),
+                        html.H2(view.t("triage.title"), id="triage-title", className="unseen"),
                         html.Span(summary, id="triage-summary", className="summary"),
+                        _sound(view),
                         html.Button(
                             view.t("triage.compact"),
                             id="density",
@@ -80,6 +84,9 @@ class Triage:
             ],
         )
 
+    def under(self, view: View) -> list[Component]:
+        return []
+
     def connect(self, app: Dash, console: Console) -> None:
         @app.callback(
             Output("alert-list", "children"),
@@ -103,7 +110,10 @@ class Triage:
             self._list(console, wanted[: self._rows], language),
             self._note(alerts, wanted, language),
             _chips(alerts, chosen, language),
-            text(language, "triage.unacknowledged", n=waiting) if alerts else "",
+            html.Span(
+                text(language, "triage.unacknowledged", n=waiting) if alerts else "",
+                **marks(data_count=str(waiting)),
+            ),
         )
 
     def _list(self, console: Console, alerts: list[Alert], language: str) -> list[Component]:
@@ -147,6 +157,9 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
         state.append(f"「{alert.comment}」" if language == "ja" else f"“{alert.comment}”")
     if alert.cleared_at_us is not None:
         state.append(text(language, "triage.cleared_at", time=jst_clock(alert.cleared_at_us)))
+    handled = console.incident_of(alert.alert_id)
+    if handled is not None:
+        state.append(text(language, "triage.incident", number=handled.number))
     waiting = alert.acknowledged_at_us is None
     return html.Div(
         key=str(alert.alert_id),
@@ -163,6 +176,8 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
             data_severity=alert.severity.word,
             data_waiting=str(waiting).lower(),
             data_what=f"{told.title} {told.subject}",
+            data_type=suggested_type(alert).value,
+            data_incident="" if handled is None else str(handled.incident_id),
         ),
         children=[
             html.Div(
@@ -202,6 +217,17 @@ def _chips(alerts: list[Alert], chosen: list[str], language: str) -> list[Compon
         )
         for s in SEVERITIES
     ]
+
+
+def _sound(view: View) -> Component:
+    """What assets/alarm.js says of its sound, with its settings behind it."""
+    return html.Details(
+        className="sound",
+        children=[
+            html.Summary(html.Span(id="sound-state"), title=view.t("alarm.settings")),
+            html.Div(id="sound-settings"),
+        ],
+    )
 
 
 def _acknowledge_form(view: View) -> Component:

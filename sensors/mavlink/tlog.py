@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from command.domain.clock import US_PER_S
-from sensors.mavlink.framing import MAX_FRAME_BYTES, V1_MARK, V2_MARK
+from sensors.mavlink.framing import MAX_FRAME_BYTES, V1_MARK, V2_MARK, Frame, FrameCutter
 from sensors.source import Record
 
 _TIME: Final = struct.Struct(">Q")
@@ -36,6 +37,15 @@ def read_tlog(path: Path) -> Iterator[Record]:
     """
     with path.open("rb") as file:
         yield from _records(file)
+
+
+def holds_a_frame(head: bytes) -> bool:
+    """Whether the first bytes of a file have a time and behind it a MAVLink frame whose checksum is right."""
+    return any(
+        isinstance(piece, Frame) and piece.known
+        for record in _records(BytesIO(head))
+        for piece in FrameCutter(whole=True).feed(record.data)
+    )
 
 
 def _records(file: BinaryIO) -> Iterator[Record]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import IO, Any
 import psutil
 import pytest
 
-from command.services import Endpoints, PrivateServers, locate_services, stop_services
+from command.services import Endpoints, PrivateServers, free_ports, locate_services, stop_services
 
 VERBS = ("intake", "dispatch", "gateway", "web", "drill")
 
@@ -27,9 +26,7 @@ class Running:
         self.data_dir = data_dir
         self._eventually = eventually
         self._words = words
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         self._terminal: IO[bytes] | None = None
         self.up: subprocess.Popen[bytes] | None = None
 

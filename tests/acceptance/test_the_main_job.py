@@ -12,36 +12,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-OWN = "a long phrase of the watch 7"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+from command.domain.geo import Position, destination, distance_m
+from maps.coordinates import dms
+
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 TSUSHIMA = {"lon": 129.35, "lat": 34.3, "zoom": 8.5}
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A browser that fails the test where it asks another machine for anything, or a script fails."""
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test where it asks another machine for anything, or a script fails."""
     outside: list[str] = []
     broken: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    page.close()
     assert not outside
     assert not broken
 
@@ -51,20 +42,11 @@ def is_outside(url: str) -> bool:
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
 
 
-def sign_in(page: Page, url: str, terminal: str) -> None:
-    """First login with the password that `up` showed, and the change of it that is asked for."""
-    found = re.search(r"first login: (\S+)\s+password: (\S+)", terminal)
+def first_login(terminal: str) -> dict[str, str]:
+    """The login and the password that `up` showed."""
+    found = re.search(r"first login: (?P<login>\S+)\s+password: (?P<password>\S+)", terminal)
     assert found is not None
-    login, password = found.groups()
-    page.goto(url)
-    page.fill("#login", login)
-    page.fill("#password", password)
-    page.keyboard.press("Enter")
-    page.fill("#current", password)
-    page.fill("#new", OWN)
-    page.fill("#again", OWN)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#clock-jst:not(:empty)")
+    return found.groupdict()
 
 
 def rendered(page: Page) -> dict[str, tuple[float, float]]:
@@ -80,7 +62,11 @@ def bodies(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(400)
 def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_got(
-    start_up: Callable[..., Any], page: Page, eventually: Callable[..., None], tmp_path: Path
+    start_up: Callable[..., Any],
+    page: Page,
+    sign_in: Callable[..., None],
+    eventually: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     # given the drill, and a responder of its team
     running = start_up("--drill", "tsushima-night", "--speed", "10")
@@ -101,7 +87,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
     ):
         try:
             # when an officer logs in for the first time
-            sign_in(page, running.url, running.terminal)
+            sign_in(page, running.url, **first_login(running.terminal))
             expect(page.locator(".realm strong")).to_contain_text("訓練")
 
             # then the same vessels are rendered at two places at two times
@@ -120,7 +106,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
             eventually(lambda: any(b["severity"] == "critical" for b in bodies(printed)), within_s=60.0)
             expect(page.locator("[data-alert]").first).to_contain_text("緊急")
             page.keyboard.press("j")
-            selected = page.locator("[aria-selected=true]").get_attribute("data-alert")
+            selected = page.locator("[role=option][aria-selected=true]").get_attribute("data-alert")
             page.keyboard.press("a")
             expect(page.locator("#ack-comment")).to_be_focused()
             page.keyboard.type("海上保安庁へ通報済み")
@@ -140,12 +126,82 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
             responder.terminate()
 
 
+def free_water_ahead(page: Page, url: str) -> tuple[list[str], dict[str, str]]:
+    """Corners of a fence, as an officer writes them, on the course of a vessel under way with nobody inside yet; and
+    every vessel there is, subject -> name."""
+    tracks = page.request.get(f"{url}/api/tracks?limit=1000").json()["tracks"]
+    placed = [t for t in tracks if t["position"] and t["kind"] == "vessel"]
+    for track in sorted(placed, key=lambda t: -(t["speed_mps"] or 0.0)):
+        if not 4.0 < (track["speed_mps"] or 0.0) < 12.0 or track["course_deg"] is None:
+            continue
+        at = Position(**track["position"])
+        middle = destination(at, course_deg=track["course_deg"], distance_m=3_200.0)
+        if all(distance_m(middle, Position(**t["position"])) > 2_500.0 for t in placed):
+            corners = [destination(middle, course_deg=c, distance_m=1_800.0) for c in (45.0, 135.0, 225.0, 315.0)]
+            return [dms(c) for c in corners], {t["subject"]: t["label"] for t in placed}
+    return [], {}
+
+
+@pytest.mark.timeout(400)
+def test_the_next_vessel_to_enter_what_an_officer_typed_alarms_a_responder(
+    start_up: Callable[..., Any],
+    page: Page,
+    sign_in: Callable[..., None],
+    eventually: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    # given the drill under way, and a consumer of the duty team's queue
+    running = start_up("--drill", "tsushima-night", "--speed", "10")
+    printed = tmp_path / "printed"
+    words = ["responder", "--team", "duty", "--realm", "drill-tsushima-night", "--json"]
+    with (
+        printed.open("wb") as out,
+        subprocess.Popen(
+            [sys.executable, "-m", "command.cli", *words], env=running.env, stdout=out, stderr=subprocess.DEVNULL
+        ) as responder,
+    ):
+        try:
+            sign_in(page, running.url, **first_login(running.terminal))
+            found: list[tuple[list[str], dict[str, str]]] = []
+            eventually(
+                lambda: found.append(free_water_ahead(page, running.url)) or found[-1][0], within_s=60.0, every_s=1.0
+            )
+            rows, vessels = found[-1]
+
+            # when an officer types a geofence ahead of a vessel, by keyboard alone
+            page.keyboard.press("g")
+            expect(page.locator("#area-new")).to_be_focused()
+            page.keyboard.press("Enter")
+            expect(page.locator("#area-name-ja")).to_be_focused()
+            page.keyboard.type("臨時監視区域")
+            page.keyboard.press("Enter")
+            page.keyboard.type("Ad hoc fence")
+            page.locator('[data-row="0"]').focus()
+            for row in rows:
+                page.keyboard.type(row)
+                page.keyboard.press("Enter")
+            page.keyboard.press("Control+s")
+            expect(page.locator("[data-area=ad-hoc-fence]")).to_be_visible()
+
+            # then the next vessel that enters it is an alert that the responder receives, and the officer sees
+            def heard() -> list[dict[str, Any]]:
+                return [b for b in bodies(printed) if b["area"] and b["area"]["slug"] == "ad-hoc-fence"]
+
+            eventually(heard, within_s=180.0, every_s=0.5)
+            alert = heard()[0]
+            assert (alert["event"], alert["rule"]) == ("opened", "geofence_entry")
+            assert alert["area"]["name"]["ja"] == "臨時監視区域"
+            assert alert["subject"] in vessels
+            expect(page.locator(f"[data-alert='{alert['alert_id']}']")).to_contain_text("臨時監視区域")
+        finally:
+            responder.terminate()
+
+
 def test_the_terminal_alone_shows_the_first_password(start_up: Callable[..., Any]) -> None:
     running = start_up("--drill", "tsushima-night")
-    found = re.search(r"password: (\S+)", running.terminal)
-    assert found is not None
+    password = first_login(running.terminal)["password"].encode()
     for log in (running.data_dir / "logs").iterdir():
-        assert found.group(1) not in log.read_text("utf-8")
+        assert password not in log.read_bytes()
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
@@ -161,5 +217,5 @@ def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "'radar' is not known; choose from ais, csv, mavlink, replay" in line
+    assert "'radar' is not known; choose from ais, cot, csv, mavlink, replay" in line
     assert not (tmp_path / "data" / "pg").exists()

@@ -74,6 +74,7 @@ def geofence(slug: str = "bay", *, west: float = 129.0, south: float = 34.0, sid
         name_en="Izuhara bay",
         geometry=shapely.box(west, south, west + side_deg, south + side_deg),
         valid_from_us=0,
+        author="test",
     )
 
 
@@ -126,8 +127,8 @@ class Stage:
         """The process dies and comes back: only what was saved is left."""
         self.engine = RuleEngine(self.configs, memory=self.saved)
 
-    def watch(self, *areas: Area) -> None:
-        self.index = AreaIndex(areas)
+    def watch(self, *areas: Area, retired: Sequence[Area] = ()) -> None:
+        self.index = AreaIndex(areas, retired=retired)
 
     def _save(self) -> None:
         for rule, changes in self.engine.take_changes().items():

@@ -28,7 +28,7 @@ from stage import LIVE, BenchFailed, Stage, cpu_s, stage, used_between
 from command.bus import Consumer, Message, team_queue
 from command.domain.alert import Severity
 from command.domain.area import AreaKind
-from command.services import delete_vhost, ensure_vhost
+from command.services import delete_vhost, ensure_vhost, free_ports
 from command.store.areas import put_area
 from command.store.engine import realm_session
 
@@ -37,7 +37,6 @@ TEAM: Final = "duty"
 PEER_VHOST: Final = "bench-peer"
 PEER_QUEUE: Final = "decoded"
 SETTLED_WITHIN_S: Final = 60.0
-AREA_KNOWN_AFTER_S: Final = 3.0
 _PREFETCH: Final = 500
 
 
@@ -46,12 +45,12 @@ def measure(seconds: int = 60, per_second: int = 1_000) -> dict[str, Any]:
     if seconds <= PERIOD_S:
         raise BenchFailed(f"{seconds} s: the first vessels enter after {PERIOD_S} s; take more")
     sent = reports(seconds=seconds, per_second=per_second)
-    port = _free_port()
+    port, peers_port = free_ports(2, kind=socket.SOCK_DGRAM)
     settings = f'[[sources]]\nkind = "ais"\nname = "bench"\nendpoint = "udp://127.0.0.1:{port}"\n'
     with stage(settings) as here:
         ours = run(here, sent, port)
         here.stop()
-        peer = run_peer(here, sent, _free_port())
+        peer = run_peer(here, sent, peers_port)
     return {
         "ours": ours,
         "peer": {"name": "UDP, pyais, pika with confirms, quorum queue, consumer: no store, no rules", **peer},
@@ -66,7 +65,7 @@ def run(here: Stage, sent: Sequence[Sequence[Report]], port: int) -> dict[str, A
     with realm_session(here.engine, LIVE) as session:
         put_area(session, FENCE_SLUG, AreaKind.GEOFENCE, "計測用", "Measurement", FENCE, "bench", 0)
     here.start("intake", "dispatch", "gateway")
-    sleep(AREA_KNOWN_AFTER_S)
+    here.wait_until(lambda: _listens(here), within_s=SETTLED_WITHIN_S, what="the source does not listen")
     due = {report.mmsi for second in sent for report in second if report.enters}
     queues = [team_queue(TEAM, severity) for severity in sorted(Severity, reverse=True)]
     with _listening(here, LIVE.vhost, queues, _entered) as heard:
@@ -184,6 +183,12 @@ def _stages(alerts: Sequence[tuple[float, float, Message]]) -> dict[str, float]:
     }
 
 
+def _listens(here: Stage) -> bool:
+    """Whether the gateway told that its port is bound: a datagram before that is lost, and its sender hears of it."""
+    source = here.source()
+    return source is not None and source.state == "waiting"
+
+
 def _settled(here: Stage) -> bool:
     """Whether intake has answered for all that the gateway told of."""
     source = here.source()
@@ -229,9 +234,3 @@ def _sending(sent: Sequence[Sequence[Report]], sent_s: dict[bytes, float]) -> di
     """How fast it was really sent."""
     took_s = max(sent_s.values()) - min(sent_s.values())
     return {"sent_per_s": round(sum(map(len, sent)) / took_s, 1)}
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -26,7 +26,7 @@ def test_panels_stand_somewhere_and_can_be_switched_off() -> None:
 
 
 def test_an_unknown_panel_or_setting_is_refused_by_name() -> None:
-    with pytest.raises(UnknownPanel, match="weather; choose from banner"):
+    with pytest.raises(UnknownPanel, match="weather; choose from areas, banner"):
         make_panels({"weather": {}})
     with pytest.raises(ValidationError, match="colour"):
         make_panels({"triage": {"colour": "red"}})

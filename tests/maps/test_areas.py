@@ -31,6 +31,7 @@ def area(geometry: BaseGeometry, slug: str = "area") -> Area:
         name_en=slug,
         geometry=clean_geometry(geometry).geometry,
         valid_from_us=0,
+        author="test",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -85,9 +86,9 @@ def test_a_paced_replay_stops_at_once(
     ctx = SourceContext(clock=DataClock(latest_us=source.first_us), stop=stop, emit=lambda _: seen.set(), tally=tally)
     thread = threading.Thread(target=source.run, args=(ctx,))
     thread.start()
-    assert seen.wait(10.0), "what is due is told before the wait"
+    assert seen.wait(20.0), "what is due is told before the wait"
     stop.set()
-    thread.join(1.0)
+    thread.join(20.0)  # the next record is a day away
     assert not thread.is_alive()
     assert tally.state != "finished"
 
@@ -122,6 +123,9 @@ def test_a_telemetry_log_is_read_by_the_mavlink_decoder(shared_data: Path, sink:
         ("a.csv", b"a,b\n1,2\n", "declare its columns .* its first line is: a,b"),
         ("a.log", b"\x00\x01\x02" * 100, "no NMEA sentence in its first 300 bytes"),
         ("a.txt", b"", "no NMEA sentence"),
+        ("a.tlog", b"\x00\x01\x02" * 100, "no MAVLink message behind a time in its first 300 bytes"),
+        ("a.tlog", struct.pack(">Q", 1_790_000_000_000_000) + b"\xfe\x09" + bytes(40), "no MAVLink message"),
+        ("a.TLOG", b"", "no MAVLink message"),
     ],
 )
 def test_a_file_that_is_no_recording_says_why(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -193,7 +193,7 @@ RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "ais_gap": {"severity": "medium", "least_gap_s": 450.0, "steady_samples": 3},
     "distress": {"severity": "critical"},
     "drone_low_battery": {"severity": "medium", "warning_percent": 25.0, "critical_percent": 10.0},
-    "drone_link_lost": {"severity": "high", "lost_after_s": 300.0},
+    "drone_link_lost": {"severity": "high", "lost_after_s": 300.0, "unreported_s": 900.0},
     "source_silent": {"severity": "medium", "silent_after_s": 900.0},
 }
 

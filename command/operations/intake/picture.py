@@ -31,7 +31,7 @@ from command.domain.realm import Realm
 from command.i18n import LANGUAGES
 from command.i18n.names import Names
 from command.store.alerts import record_findings
-from command.store.areas import areas_revision, current_areas
+from command.store.areas import areas_revision, latest_areas
 from command.store.assets import current_exemptions, list_assets
 from command.store.engine import realm_session
 from command.store.health import list_source_health, save_source_health
@@ -270,7 +270,9 @@ class PictureKeeper:
         if isinstance(stored_clock, ScenarioClock):
             self._clock = stored_clock
         if (revision := areas_revision(session)) != self._areas_revision:
-            self._areas, self._areas_revision = AreaIndex(current_areas(session)), revision
+            latest = latest_areas(session)
+            watched, retired = [a for a in latest if not a.retired], [a for a in latest if a.retired]
+            self._areas, self._areas_revision = AreaIndex(watched, retired=retired), revision
         if (revision := rules_revision(session)) != self._rules_revision:
             self._rule_configs, self._rules_revision = self._usable_configs(session), revision
             self._rules = self._rules.reconfigured(self._rule_configs)

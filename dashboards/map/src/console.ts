@@ -4,12 +4,15 @@ import { MapboxOverlay } from "@deck.gl/mapbox";
 import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
 import { type Address, readAddress, writeAddress } from "./address.js";
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
+import { type AreaMap } from "./areas/panel.js";
+import { Sketch } from "./areas/sketch.js";
+import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
 import { FilterChips } from "./filters.js";
-import { Announcer, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
+import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
-import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas } from "./home.js";
+import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
@@ -73,7 +76,9 @@ type Place = "areas" | "facilities";
 /** The parts of the map that can be wrong by themselves. */
 type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail";
 
-export class MapConsole implements FeedListener {
+export class MapConsole implements FeedListener, AreaMap {
+  /** The area that is being edited. */
+  readonly sketch: Sketch;
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
   private atlas: Atlas = drawAtlas();
@@ -112,8 +117,8 @@ export class MapConsole implements FeedListener {
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
-  /** areas: as GET /api/areas gave them before there was a map; null where it did not. */
-  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null) {
+  /** areas: as GET /api/areas gave them before there was a map; null where it did not. areasChanged: hears of a change. */
+  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null, private readonly areasChanged: () => void) {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
@@ -146,10 +151,12 @@ export class MapConsole implements FeedListener {
         "ScaleControl.NauticalMiles": text("map.nautical_miles"),
       },
     });
+    this.sketch = new Sketch(this.map);
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
     this.map.addControl(new HomeButton(() => this.goHome()), "top-right");
+    this.map.addControl(new AreasButton(), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
@@ -204,6 +211,12 @@ export class MapConsole implements FeedListener {
     else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
   }
 
+  /** Bring an area into view. */
+  showBox(points: readonly Point[]): void {
+    const box = aroundPoints(points.map(([lon, lat]) => [lon, lat]));
+    if (box !== null) this.map.fitBounds(box, { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false }, BY_HAND);
+  }
+
   /** Show everything that is watched, and open there again the next time. */
   goHome(): void {
     this.kept.write(null);
@@ -235,7 +248,7 @@ export class MapConsole implements FeedListener {
 
   /** What is watched has become known, and the officer has not chosen a view. */
   private homeKnown(): void {
-    if (this.untouched) this.goHome();
+    if (this.untouched && !this.sketch.busy) this.goHome();
   }
 
   private moved(event: object): void {
@@ -387,6 +400,7 @@ export class MapConsole implements FeedListener {
       addPlaces(map, currentLanguage());
       this.measure.addLayers();
       this.shown.applyTo(map);
+      this.sketch.ready();
       this.ready = true;
       for (const [place, body] of Object.entries(this.places)) setPlaces(map, place as Place, body);
       this.viewChanged();
@@ -418,6 +432,7 @@ export class MapConsole implements FeedListener {
   }
 
   private clicked(info: PickingInfo): void {
+    if (this.sketch.busy) return;
     const what = picked(info);
     if (this.measure.active) {
       const [lon, lat] = info.coordinate ?? [];
@@ -451,7 +466,11 @@ export class MapConsole implements FeedListener {
   /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
+    if (event.key === "Escape" && this.sketch.busy) {
+      // The page would close the panel in which the area is being edited.
+      event.stopPropagation();
+      this.sketch.cancel();
+    } else if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") this.choose(null);
     else if (event.key === "Home") this.goHome();
     else return;
@@ -468,16 +487,16 @@ export class MapConsole implements FeedListener {
       if (meansTheMap(event.target) && this.measure.key(event)) return true;
     }
     switch (event.key.toLowerCase()) {
-      case "m":
+      case "r":
         this.measureOrEnd();
         return true;
-      case "c":
+      case "d":
         this.notation.next();
         return true;
       case "f":
         this.chips.focus();
         return true;
-      case "l":
+      case "y":
         this.legend.toggle();
         return true;
       case "p":
@@ -632,7 +651,10 @@ export class MapConsole implements FeedListener {
           this.say(source, "");
           this.places[source] = body;
           if (this.ready) setPlaces(this.map, source, body);
-          if (news) this.homeKnown();
+          if (news) {
+            this.homeKnown();
+            this.areasChanged();
+          }
         },
         (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
       );

@@ -105,6 +105,26 @@ export class HomeButton implements IControl {
   }
 }
 
+/** Opens the areas panel: the page's script hears of `data-side`. Where the page has no such panel there is no button. */
+export class AreasButton implements IControl {
+  private readonly box = document.createElement("div");
+
+  onAdd(): HTMLElement {
+    if (document.getElementById("areas-panel") === null) return this.box;
+    this.box.className = "maplibregl-ctrl maplibregl-ctrl-group";
+    const button = element("button", "mz-areas", this.box);
+    button.type = "button";
+    button.dataset.side = "areas";
+    button.title = text("map.areas");
+    button.setAttribute("aria-label", button.title);
+    return this.box;
+  }
+
+  onRemove(): void {
+    this.box.remove();
+  }
+}
+
 /** The button of a tool. Its class names its picture in map.css, `key` its words. */
 export class ToolButton implements IControl {
   private readonly box = document.createElement("div");

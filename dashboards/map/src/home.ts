@@ -18,7 +18,7 @@ export const NEAREST_HOME_ZOOM = 11;
 export const HOME_PADDING = { top: 96, bottom: 56, left: 32, right: 72 } as const;
 
 /** The box around points; null where there are none. */
-function around(points: Iterable<readonly [number, number]>): Bounds | null {
+export function aroundPoints(points: Iterable<readonly [number, number]>): Bounds | null {
   const box: Bounds = [[Infinity, Infinity], [-Infinity, -Infinity]];
   for (const [lon, lat] of points) {
     if (!Number.isFinite(lon) || !Number.isFinite(lat)) continue;
@@ -30,7 +30,7 @@ function around(points: Iterable<readonly [number, number]>): Bounds | null {
 
 /** The box around the watched areas; null where there are none. */
 export function aroundAreas(areas: GeoJSON.FeatureCollection): Bounds | null {
-  return around(areas.features.flatMap(({ geometry }) => corners(geometry)));
+  return aroundPoints(areas.features.flatMap(({ geometry }) => corners(geometry)));
 }
 
 /** Every point of a geometry. */

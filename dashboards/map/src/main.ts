@@ -6,6 +6,7 @@ import "./fonts.css";
 import "./palettes.css";
 import "./map.css";
 import "./tools.css";
+import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
@@ -83,10 +84,27 @@ function mount(): void {
   const mounting: Mounted = { element, console: null };
   mounted = mounting;
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
-    if (mounted === mounting) mounting.console = new MapConsole(element, known);
+    if (mounted !== mounting) return;
+    mounting.console = new MapConsole(element, known, () => panel?.changed());
+    panel?.mapReady();
   });
 }
 
+let panel: AreaPanel | null = null;
+
+/** The areas panel works without the map too: its table needs no graphics. */
+function mountPanel(): void {
+  const element = document.getElementById("areas-panel");
+  if (element === null || element.dataset.mounted === "true") return;
+  element.dataset.mounted = "true";
+  takeTextsFromPage();
+  panel = new AreaPanel(element, () => mounted?.console ?? null);
+}
+
 // The page draws its layout when it likes, and again when a person goes elsewhere and comes back.
-new MutationObserver(mount).observe(document.documentElement, { childList: true, subtree: true });
+new MutationObserver(() => {
+  mountPanel();
+  mount();
+}).observe(document.documentElement, { childList: true, subtree: true });
+mountPanel();
 mount();

@@ -111,6 +111,33 @@ def test_a_lost_link_is_told_within_seconds_and_cleared_when_it_holds_again(link
     assert cleared.because_params["silence_s"] == 40
 
 
+def test_what_the_gateway_has_not_reported_on_yet_is_no_lost_link(kit: Any, drone: Any, kinds: Any) -> None:
+    # given a drone on a line whose gateway reports, and then a broker that is away
+    stage = kit.stage({DroneLinkLost.name: {}}, sources={DRONE: "patrol-link"})
+    stage.health = [replace(health(kit, 59), source="patrol-link"), replace(health(kit, 500), source="other")]
+    assert fly(stage, drone, range(60)) == []
+    # then its silence is not the drone's
+    assert stage.tick(100) == []
+    # when the broker is back, with the telemetry of that time and then the report
+    assert stage.show(*[drone(t) for t in range(60, 101)]) == []
+    stage.health = [replace(health(kit, 101), source="patrol-link")]
+    assert stage.tick(102) == []
+    # and a silence that the gateway has reported on is the drone's own, at the time at which it was
+    stage.health = [replace(health(kit, 112), source="patrol-link")]
+    (opened,) = stage.tick(113)
+    assert opened.episode_start_us == kit.start_us + 100 * US_PER_S
+
+
+def test_a_gateway_that_reports_no_more_hides_a_lost_link_for_a_minute_at_most(
+    kit: Any, drone: Any, kinds: Any
+) -> None:
+    stage = kit.stage({DroneLinkLost.name: {}}, sources={DRONE: "patrol-link"})
+    stage.health = [replace(health(kit, 59), source="patrol-link")]
+    fly(stage, drone, range(60))
+    assert stage.tick(59 + 70) == []
+    assert kinds(stage.tick(59 + 72)) == ["opened"]
+
+
 def test_a_link_that_flaps_is_one_alert(link: Any, drone: Any, kinds: Any) -> None:
     times = [t for start in range(0, 3_600, 20) for t in range(start, start + 5)]
     found: list[Any] = []

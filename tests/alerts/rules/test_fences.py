@@ -164,10 +164,11 @@ def test_a_withdrawn_area_ends_its_alerts(kit: Any, at: Any) -> None:
     stage = kit.stage(ENTRY, [kit.geofence()])
     stage.show(at(0, 500))
 
-    stage.watch()
+    stage.watch(retired=[kit.geofence()])
 
     (cleared,) = stage.tick(10)
     assert cleared.because == "because.geofence_entry.withdrawn"
+    assert cleared.because_params["area"]["ja"] == "厳原湾"
     assert stage.saved["geofence_entry"] == {}
 
 

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, Page, expect
 from psycopg import sql
 from sqlalchemy import Engine
 
@@ -34,6 +37,8 @@ from command.store.migrations import ensure_realm, migrate
 from command.store.tracks import LatestTrack, next_flush_seq, upsert_latest
 from dashboards.shell import mount_console
 
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 PASSWORD = "a long phrase of the watch 7"  # noqa: S105 - of accounts that live as long as a test
 
 
@@ -189,3 +194,30 @@ def web(
     thread.join(20)
     assert not thread.is_alive()
     engine.dispose()
+
+
+@pytest.fixture
+def page(browser: Browser, web: Any) -> Iterator[Page]:
+    """A page of the console; the test fails where it asks another machine for anything, or a script fails."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    outside: list[str] = []
+    broken: list[str] = []
+    page.on("request", lambda r: outside.append(r.url) if _outside(r.url) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    context.close()
+    assert not outside
+    assert not broken
+
+
+def _outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
+
+
+@pytest.fixture
+def enter(page: Page, web: Any, sign_in: Callable[..., None]) -> Callable[[], None]:
+    """The first administrator signs in on the page."""
+    return lambda: sign_in(page, web.url, login="admin", password=web.first_password)

@@ -102,6 +102,7 @@ def test_a_screen_hears_the_clock_every_second_though_nothing_moves(web: Any) ->
 def test_a_screen_is_told_to_read_the_alerts_again(web: Any, eventually: Callable[..., None]) -> None:
     vessel = web.vessel(431000001, 129.3, 34.2)
     web.put_tracks([vessel])
+    eventually(lambda: len(web.console.picture) == 1)
     with screen(web) as reader:
         reader.frame(5)
         before = reader.told["alerts"]["revision"]
@@ -154,6 +155,7 @@ def test_a_message_over_the_limit_ends_the_connection(web: Any) -> None:
 def test_a_screen_lives_through_the_loss_of_the_database(web: Any, eventually: Callable[..., None]) -> None:
     # given a screen that shows a vessel
     web.put_tracks([web.vessel(431000001, 129.3, 34.2)])
+    eventually(lambda: len(web.console.picture) == 1)
     with screen(web) as reader, web.signed_in() as client:
         assert client.get("/api/pulse").json()["store"]["connected"]
         reader.look(NORTH, 9.0)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from command.domain.realm import Realm
+from command.services import Endpoints
+from command.store.engine import make_engine, shared_session
+from command.store.facilities import save_facilities
+from command.store.migrations import ensure_realm, migrate
+from maps.reference import reference_facilities
 
 
 @pytest.fixture
@@ -45,6 +54,11 @@ def run(folder: Path, *words: str, settings: str = "", port: int = 8050) -> subp
         (("web",), "", "run `mizugiwa up`"),
         (("gateway", "--realm", "Foo"), "", "write live, drill-NAME or replay-NAME"),
         (("replay", "absent.nm4"), "", "absent.nm4"),
+        (("areas", "import", "absent.kml"), "", "absent.kml cannot be read"),
+        (("areas", "import", "x.shp"), "", "Choose from gpkg, geojson, kml, csv"),
+        (("areas", "import", "x.csv", "--kind", "circle"), "", "choose from area_of_interest, geofence"),
+        (("export", "people"), "", "choose from areas, facilities, alerts, tracks"),
+        (("export", "areas", "--format", "shp"), "", "choose from gpkg, geojson, kml, csv"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], settings: str, said: str) -> None:
@@ -54,6 +68,18 @@ def test_a_mistake_is_told_in_one_line(folder: Path, words: tuple[str, ...], set
     assert done.stderr.count("\n") == 1
     assert done.returncode == 2
     assert not (folder / "data" / "pg").exists()
+
+
+@pytest.mark.parametrize("name", ["a.nm4", "a.csv", "a.tlog"])
+def test_what_is_no_recording_is_refused_before_any_server_is_started(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"\x00 rubbish \xfe\xfd" * 1_000)
+
+    done = run(folder, "replay", name)
+
+    assert done.stderr.startswith(f"mizugiwa: {name}: ")
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert not (folder / "data").exists()
 
 
 def test_a_console_port_that_another_program_has_stops_the_start(folder: Path) -> None:
@@ -75,3 +101,61 @@ def test_a_mistake_that_is_found_late_leaves_no_traceback_in_the_log(folder: Pat
     assert done.stderr.endswith("a replay brings its own gateway; run `mizugiwa replay FILE`\n")
     assert "Traceback" not in done.stderr
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("module", ["typer", "sqlalchemy"], ids=["the command line", "what a verb needs"])
+def test_ctrl_c_while_python_still_imports_is_one_line(
+    folder: Path, tmp_path: Path, eventually: Callable[..., None], module: str
+) -> None:
+    # given a package whose import takes long
+    (tmp_path / f"{module}.py").write_text(
+        "import pathlib, time\npathlib.Path(__file__).with_suffix('.reached').touch()\ntime.sleep(60)\n"
+    )
+    started = subprocess.Popen(
+        # a shell's background jobs do not hear Ctrl-C, nor would what these tests start from one
+        ["env", "--default-signal=INT", str(Path(sysconfig.get_path("scripts")) / "mizugiwa"), "up"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "MIZUGIWA_DATA_DIR": str(folder / "data")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually((tmp_path / f"{module}.reached").exists)
+    # when
+    started.send_signal(signal.SIGINT)
+    # then
+    _, told = started.communicate(timeout=30)
+    assert (told, started.returncode) == ("mizugiwa: interrupted\n", 130)
+
+
+def test_areas_come_in_from_a_file_and_everything_goes_out(
+    folder: Path, endpoints: Endpoints, database_url: str
+) -> None:
+    # given a live realm and a table of vertices
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, Realm.parse("live"), clock=None)
+    with shared_session(engine) as session:
+        save_facilities(session, reference_facilities())
+    engine.dispose()
+    addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
+    (folder / "areas.csv").write_text(
+        "name_ja,name_en,kind,position\n厳原湾,Bay,geofence,34 12.0N 129 18.0E\n"
+        "厳原湾,Bay,geofence,34 12.0N 129 24.0E\n厳原湾,Bay,geofence,34 18.0N 129 24.0E\n"
+    )
+    # when it is tried, nothing is done; when it is brought in, it is there
+    tried = run(folder, "areas", "import", "areas.csv", "--dry-run", settings=addresses)
+    assert tried.stdout.splitlines() == ["2: created bay (厳原湾)", "nothing was changed (--dry-run)"], tried.stderr
+    taken = run(folder, "areas", "import", "areas.csv", settings=addresses)
+    assert (taken.stdout, taken.returncode) == ("2: created bay (厳原湾)\n", 0)
+    # when everything is written out, each file is there, and none is overwritten
+    for what, count in (("areas", 1), ("facilities", len(reference_facilities())), ("alerts", 0), ("tracks", 0)):
+        done = run(folder, "export", what, "--format", "gpkg", settings=addresses)
+        assert done.stdout == f"{count} {what} of live in {what}-live.gpkg\n", done.stderr
+        assert (folder / f"{what}-live.gpkg").stat().st_size > 0
+    again = run(folder, "export", "areas", "--format", "gpkg", settings=addresses)
+    assert (again.returncode, "not there yet" in again.stderr) == (2, True)
+    # when a file is wrong, then every error is a line and the exit code says so
+    (folder / "areas.csv").write_text("name_ja,position\nA,95 129\nA,34\nA,34 130\n")
+    wrong = run(folder, "areas", "import", "areas.csv", settings=addresses)
+    assert wrong.returncode == 1
+    assert [line.split(":")[0] for line in wrong.stdout.splitlines()[1:]] == ["2", "3"]

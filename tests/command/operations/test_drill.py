@@ -23,7 +23,7 @@ from command.domain.clock import US_PER_S, ScenarioClock, SystemClock
 from command.domain.geo import MPS_PER_KNOT, Position, distance_m
 from command.domain.observation import ObservationBatch, concatenate
 from command.i18n import LANGUAGES, texts
-from command.operations.drill import BadPorts, UdpSender, UnknownScenario, free_ports, load_scenario, run_drill
+from command.operations.drill import BadPorts, UdpSender, UnknownScenario, load_scenario, run_drill
 from command.operations.drills import SCENARIOS
 from command.operations.drills.ais import Vessel
 from command.operations.drills.motion import Line, Script, Shuttle, offset
@@ -322,7 +322,7 @@ def test_a_stopped_drill_ends_within_a_second(night: Scenario) -> None:
     )
     thread.start()
     stop.set()
-    thread.join(timeout=2)
+    thread.join(timeout=20)  # the next transmission is hours away
     assert not thread.is_alive()
 
 
@@ -349,11 +349,11 @@ def _gateway(scenario: Scenario, clock: ScenarioClock | SystemClock) -> Iterator
     finally:
         stop.set()
         for thread in threads:
-            thread.join(timeout=5)
+            thread.join(timeout=20)
 
 
 def test_over_loopback_the_real_sources_understand_every_datagram(eventually: Callable[..., None]) -> None:
-    scenario = load_scenario("tsushima-night", ports=free_ports())
+    scenario = load_scenario("tsushima-night")
     clock, stop = _clock(scenario, speed=20.0), threading.Event()
     with _gateway(scenario, clock) as heard, UdpSender(scenario) as sender:
         feeder = threading.Thread(target=run_drill, args=(scenario, clock, sender, stop))
@@ -369,9 +369,9 @@ def test_over_loopback_the_real_sources_understand_every_datagram(eventually: Ca
             }
             return expected <= keys and len(keys) > 140
 
-        eventually(all_known, within_s=30)
+        eventually(all_known, within_s=60)
         stop.set()
-        feeder.join(timeout=5)
+        feeder.join(timeout=20)
         assert not feeder.is_alive()
     for tally, batches in heard.values():
         health = tally.health()
@@ -382,18 +382,26 @@ def test_over_loopback_the_real_sources_understand_every_datagram(eventually: Ca
 
 
 def test_datagrams_that_nobody_hears_are_counted_and_do_not_stop_the_drill() -> None:
-    scenario = load_scenario("tsushima-night", ports=free_ports())
-    stop = threading.Event()
+    scenario = load_scenario("tsushima-night")
+    stop, refused = threading.Event(), threading.Event()
     done: list[Any] = []
-    with UdpSender(scenario) as sender:
+
+    class Told(UdpSender):
+        def send(self, speaker: str, data: bytes) -> bool:
+            heard = super().send(speaker, data)
+            if not heard:
+                refused.set()
+            return heard
+
+    with Told(scenario) as sender:
         feeder = threading.Thread(
             target=lambda: done.append(run_drill(scenario, _clock(scenario, speed=100.0), sender, stop))
         )
         feeder.start()
-        feeder.join(timeout=1.0)
+        assert refused.wait(20)
         assert feeder.is_alive()
         stop.set()
-        feeder.join(timeout=5)
+        feeder.join(timeout=20)
     (report,) = done
     assert report.unheard > 0
 

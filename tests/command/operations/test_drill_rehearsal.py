@@ -61,6 +61,7 @@ class Rehearsal:
                     name_en=planned.name_en,
                     geometry=planned.geometry,
                     valid_from_us=self.scenario.start_us,
+                    author="test",
                 )
                 for planned in self.scenario.areas
             ]

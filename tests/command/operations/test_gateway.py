@@ -19,6 +19,7 @@ from command.domain.clock import DataClock, SystemClock
 from command.domain.health import SourceHealth
 from command.domain.observation import IdentityScheme, ObservationBatch, ObservationKind, empty_rows
 from command.operations.gateway import Feed, GatewayBroken, Publisher, run
+from command.services import free_ports
 from sensors.registry import make_source
 from sensors.rejects import RejectStore
 from sensors.source import SourceContext
@@ -231,9 +232,7 @@ def test_a_datagram_becomes_a_row_and_a_malformed_one_is_kept(
     sink: RejectStore, tmp_path: Path, eventually: Callable[..., None]
 ) -> None:
     # given a gateway with a real AIS source on a real port
-    with closing(socket.socket(type=socket.SOCK_DGRAM)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1, kind=socket.SOCK_DGRAM)
     source = make_source({"kind": "ais", "name": "ais-1", "endpoint": f"udp://127.0.0.1:{port}"})
     broker = FakeBroker()
     with (

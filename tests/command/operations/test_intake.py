@@ -39,7 +39,7 @@ from command.operations.intake.loop import PREFETCH
 from command.operations.realms import open_realm
 from command.services import Endpoints, delete_vhost
 from command.store.alerts import list_alerts
-from command.store.areas import put_area
+from command.store.areas import put_area, retire_area
 from command.store.engine import make_engine, realm_session
 from command.store.health import list_heartbeats
 from command.store.observations import observations_between
@@ -267,6 +267,21 @@ def test_a_quarantined_clock_is_stored_and_moves_neither_track_nor_time(engine: 
     assert kept.clock.now_us() == NOW_US
 
 
+def test_an_area_that_is_retired_while_it_runs_ends_its_alerts_under_its_name(engine: Engine, realm: Realm) -> None:
+    kept = keeper(engine, realm)
+    for part in entering():
+        kept.take([part])
+    with realm_session(engine, realm) as session:
+        retire_area(session, "izuhara", "sato", NOW_US)
+
+    kept.tick()
+
+    (alert,) = alerts(engine, realm)
+    assert alert.cleared_at_us is not None
+    assert alert.because == "because.geofence_entry.withdrawn"
+    assert alert.because_params["area"]["ja"] == "izuhara"
+
+
 def test_an_area_drawn_while_it_runs_is_watched_from_the_next_tick(engine: Engine, realm: Realm) -> None:
     kept = keeper(engine, realm)
     kept.take([batch(report(0, Position(lon=131.05, lat=35.0), speed_mps=5.0))])
@@ -312,7 +327,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30.0)
+        self._thread.join(60.0)
         self._consumer.close()
         assert not self._thread.is_alive()
 
@@ -442,7 +457,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_alarms_once(
     parts = [part for n in range(10) for part in entering(431_000_001 + n, start_s=0.5 * n)]
     parts.sort(key=lambda part: int(part.rows["observed_at_us"][0]))
     for part in parts:
-        assert publisher.publish(part.to_bytes(), kind="observations", timeout_s=10.0)
+        assert publisher.publish(part.to_bytes(), kind="observations", timeout_s=60.0)
     command = [sys.executable, "-c", SERVE, database_url, amqp_url, realm.name]
 
     for kill_at in (50, 2_000, 4_000, None):

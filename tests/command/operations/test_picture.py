@@ -271,3 +271,11 @@ def test_the_extent_is_around_what_is_shown_and_nothing_where_nothing_is() -> No
     assert picture.extent(now_us=NOW_US) is None
     picture.update([track(1, 11.5, 57.5), track(2, 12.0, 58.0), track(3, None)], seq=1)
     assert picture.extent(now_us=NOW_US) == (11.5, 57.5, 12.0, 58.0)
+
+
+@pytest.mark.parametrize("typed", ["かいよう", "ｶｲﾖｳ jd2", "８５５"])
+def test_a_track_is_found_by_name_call_sign_and_number_however_they_are_typed(typed: str) -> None:
+    picture = Picture()
+    kaiyo = track(9_855, attributes={"name": "第三カイヨウ丸", "callsign": "JD2100"})
+    picture.update([kaiyo, track(2)], seq=1)
+    assert picture.find(typed, limit=5) == [kaiyo]

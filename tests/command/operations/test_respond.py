@@ -74,19 +74,24 @@ class Centre:
         assert self._publisher.publish(
             body, routing_key=f"alert.{severity.word}.none.geofence_entry", message_id=str(uuid.uuid4())
         )
-        assert self._publisher.drain(10)
+        self._settle()
 
     def beat(self, state: DispatchState = DispatchState.RUNNING) -> None:
         body = heartbeat_body(
             self._realm, sent_at_us=time.time_ns() // 1_000, state=state, waiting=0, dead=0, unroutable=0
         )
         assert self._publisher.heartbeat(encode(body, kind=HEARTBEAT))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Returns when the broker has what was published: a queue with nothing ready then has given it out."""
+        assert self._publisher.drain(20)
 
 
 @pytest.fixture
 def centre(amqp_url: str, realm: Realm) -> Iterator[Centre]:
     with AlertPublisher(amqp_url, realm.vhost, topology=TOPOLOGY, wake=threading.Event()) as publisher:
-        assert publisher.wait_connected(10)
+        assert publisher.wait_connected(20)
         yield Centre(publisher, realm)
 
 
@@ -106,7 +111,18 @@ class Client:
 
     def printed(self) -> int:
         """How many alerts it printed, when it has ended by itself or by `stop`."""
-        return self._running.result(20)
+        return self._running.result(60)
+
+
+class HandClock:
+    """A clock that stands still until a test moves it; `looks` counts who asked."""
+
+    def __init__(self) -> None:
+        self.now_s, self.looks = 0.0, 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now_s
 
 
 @contextmanager
@@ -119,7 +135,7 @@ def client(amqp_url: str, realm: Realm, **more: Any) -> Iterator[Client]:
             yield Client(out, stop, running)
         finally:
             stop.set()
-            running.result(20)
+            running.result(60)
 
 
 def ready(amqp_url: str, realm: Realm, *queues: str) -> int:
@@ -261,8 +277,15 @@ def test_a_second_client_of_the_team_stands_by_without_false_warnings_and_takes_
 ) -> None:
     with client(amqp_url, realm) as first:
         eventually(lambda: any("Receiving" in line for line in first.lines))
-        with client(amqp_url, realm, heartbeat_late_s=1.0) as second:
+        clock = HandClock()
+        with client(amqp_url, realm, monotonic_s=clock) as second:
+            eventually(lambda: clock.looks > 10)
+            clock.now_s = 10.0  # it tells what keeps it apart after a few seconds
             eventually(lambda: any("stands by" in line for line in second.lines))
+            # when it has stood by for longer than a heartbeat may be late
+            clock.now_s = 100.0
+            looked = clock.looks
+            eventually(lambda: clock.looks > looked + 10)
             centre.alert(an_alert())
             eventually(lambda: len(first.alerts) == 1)
             assert not second.alerts
@@ -278,7 +301,7 @@ def test_a_second_client_of_the_team_stands_by_without_false_warnings_and_takes_
 def test_for_programs_each_line_is_one_json_object_and_each_alert_meets_the_schema(
     amqp_url: str, realm: Realm, centre: Centre, eventually: Callable[..., None]
 ) -> None:
-    with client(amqp_url, realm, as_json=True, count=1) as running:
+    with client(amqp_url, realm, as_json=True, count=1, monotonic_s=HandClock()) as running:
         eventually(lambda: running.lines)
         centre.alert(an_alert(subject_label="第八博多丸\u202e"))
         assert running.printed() == 1

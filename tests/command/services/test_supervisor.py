@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,7 +33,7 @@ class Running:
 
     def stop(self) -> None:
         self.supervisor.request_stop()
-        self.thread.join(timeout=30)
+        self.thread.join(timeout=60)
         assert not self.thread.is_alive()
         self.supervisor.release()
 
@@ -45,7 +46,10 @@ def pid_of(data_dir: Path, name: str) -> int | None:
 
 
 def alive(pid: int | None) -> bool:
-    return pid is not None and psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_killed_child_is_started_again_and_the_stop_ends_all(tmp_path: Path, eventually: Callable[..., None]) -> None:
@@ -128,3 +132,58 @@ def test_a_child_that_cannot_stay_up_is_tried_with_growing_pauses(
         eventually(lambda: running.events.count(("a", "died")) >= 3)
     finally:
         running.stop()
+
+
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from command.services import Child, PrivateServers, Supervisor
+
+def room(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+guard = Supervisor(Path(sys.argv[1]), [Child(name=name, argv=sys.argv[2:]) for name in "ab"],
+    PrivateServers(postgres=None, rabbitmq=None), on_event=lambda name, what: print(name, what, flush=True))
+signal.signal(signal.SIGUSR1, lambda *_: room(0))
+signal.signal(signal.SIGUSR2, lambda *_: room(resource.RLIM_INFINITY))
+signal.signal(signal.SIGTERM, lambda *_: guard.request_stop())
+guard.lock()
+guard.run()
+print(guard.trouble, flush=True)
+"""
+
+
+def test_on_a_full_disk_it_goes_on_tells_it_once_and_comes_back(
+    tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    # given a supervisor whose files cannot grow any more, as on a full disk
+    told: list[str] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", NO_ROOM, str(tmp_path), *SLEEPER], stdout=subprocess.PIPE, text=True
+    ) as up:
+        assert up.stdout is not None
+        reader = threading.Thread(target=lambda out: told.extend(line.rstrip() for line in out), args=(up.stdout,))
+        reader.start()
+        try:
+            eventually(lambda: "b started" in told)
+            up.send_signal(signal.SIGUSR1)
+            # when a child dies, and the one that was started for it as well
+            for times in (1, 2):
+                victims = [p for p in psutil.Process(up.pid).children() if p.pid != pid_of(tmp_path, "b")]
+                victims[0].kill()
+                eventually(lambda times=times: told.count("a started again") == times)
+            # then it is kept running all the same, and the trouble is told once
+            assert [line for line in told if "trouble" in line] == [
+                "a trouble: [Errno 27] File too large; tried again until it works"
+            ]
+            # when there is room again; then the child is recorded, for a later run to adopt
+            up.send_signal(signal.SIGUSR2)
+            eventually(lambda: "a well again after: [Errno 27] File too large" in told)
+            assert alive(pid_of(tmp_path, "a"))
+            assert {p.pid for p in psutil.Process(up.pid).children()} == {pid_of(tmp_path, n) for n in "ab"}
+        finally:
+            up.terminate()
+            up.wait(60)
+            reader.join(20)
+    assert up.returncode == 0
+    assert told[-1] == "None"

@@ -25,7 +25,6 @@ from command.store.tracks import (
     AS_OF_LOOKBACK_US,
     LatestTrack,
     append_track_states,
-    find_tracks,
     load_latest,
     next_flush_seq,
     track_by_id,
@@ -153,18 +152,6 @@ def test_tracks_are_found_by_place_also_across_the_antimeridian(engine: Engine, 
         over = tracks_in_box(session, (179.0, -1.0, -179.0, 1.0), limit=10)
         assert [t.track_id.int for t in over] == [2, 3]
         assert len(tracks_in_box(session, (-180.0, -90.0, 180.0, 90.0), limit=2)) == 2
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"), [("431000001", [1]), ("あさかぜ", [2, 1]), ("jd2", [2]), ("%", []), ("_", []), ("\x00", [])]
-)
-def test_tracks_are_found_by_number_name_and_call_sign(
-    engine: Engine, realm: Realm, wanted: str, found: list[int]
-) -> None:
-    flush(engine, realm, track(1), track(2, observed_at_us=NOW_US + 1))
-
-    with realm_session(engine, realm) as session:
-        assert [t.track_id.int for t in find_tracks(session, wanted, 10)] == found
 
 
 def states(*facts: tuple[int, int, int, float]) -> npt.NDArray[np.void]:

@@ -18,20 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
-VIEW_WAIT_MS = 40_000
+PATIENCE_MS = 60_000
 Ask = Callable[..., Any]
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="session")
@@ -96,19 +87,11 @@ def serve(bundle: Path) -> Iterator[Callable[..., Served]]:
         served.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium with software graphics."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def local_page(browser: Browser) -> Iterator[Page]:
     """A page on which a request to another machine, or an error of a script, fails the test."""
     context = browser.new_context(viewport={"width": 900, "height": 600}, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     errors: list[str] = []
     hosts: set[str | None] = set()
@@ -162,7 +145,7 @@ def near_page(browser: Browser, synthetic: ModuleType, serve: Callable[..., Serv
     movers = [m for m in synthetic.fleet() if m.track_id.startswith("00000000-0000-0000-0000-")]
     with local_page(browser) as page:
         page.goto(serve(synthetic.synthetic_console(movers)).url)
-        page.wait_for_function("mizugiwaMap.status()?.connected", timeout=VIEW_WAIT_MS)
+        page.wait_for_function("mizugiwaMap.status()?.connected", timeout=PATIENCE_MS)
         yield page
 
 
@@ -170,7 +153,7 @@ def near_page(browser: Browser, synthetic: ModuleType, serve: Callable[..., Serv
 def near(near_page: Page) -> Page:
     """That page with nothing selected, all ten in view and named, and nothing told to the page yet."""
     near_page.evaluate("mizugiwaMap.select(null); mizugiwaMap.focus({lon: 129.55, lat: 34.45, zoom: 8.6})")
-    near_page.wait_for_function("mizugiwaMap.features().filter(f => f.label).length === 10", timeout=VIEW_WAIT_MS)
+    near_page.wait_for_function("mizugiwaMap.features().filter(f => f.label).length === 10", timeout=PATIENCE_MS)
     near_page.evaluate("document.activeElement.blur(); chosen.length = 0")
     return near_page
 

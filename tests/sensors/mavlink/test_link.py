@@ -15,6 +15,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from command.domain.clock import SystemClock
 from command.domain.ids import stable_key
 from command.domain.observation import ObservationBatch
+from command.services import free_ports
 from sensors.mavlink.link import MavlinkConfig, MavlinkSource
 from sensors.registry import make_source
 from sensors.source import SourceContext, Tally
@@ -22,15 +23,9 @@ from sensors.source import SourceContext, Tally
 UID = b"4d1219c7c4c5404aaa"
 
 
-def _free_port() -> int:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @contextmanager
 def _running(tally: Tally, **config: Any) -> Iterator[tuple[int, list[ObservationBatch]]]:
-    port = _free_port()
+    (port,) = free_ports(1, kind=socket.SOCK_DGRAM)
     batches: list[ObservationBatch] = []
     stop = threading.Event()
     source = make_source({"kind": "mavlink", "name": "patrol-link", "endpoint": f"udp://127.0.0.1:{port}", **config})
@@ -41,7 +36,7 @@ def _running(tally: Tally, **config: Any) -> Iterator[tuple[int, list[Observatio
         yield port, batches
     finally:
         stop.set()
-        thread.join(timeout=5)
+        thread.join(timeout=20)
         assert not thread.is_alive()
 
 
@@ -80,10 +75,10 @@ def test_a_vehicle_hears_our_heartbeat_and_is_asked_who_it_is(
             heard.extend(_listen(sock))
             return any(m.get_type() == "COMMAND_LONG" for m in heard)
 
-        eventually(asked, within_s=10)
+        eventually(asked)
         sock.send(drone.version(UID))
         sock.send(drone.position())
-        eventually(lambda: batches, within_s=10)
+        eventually(lambda: batches)
     beat = next(m for m in heard if m.get_type() == "HEARTBEAT")
     question = next(m for m in heard if m.get_type() == "COMMAND_LONG")
     assert (beat.type, beat.get_srcSystem(), beat.get_srcComponent()) == (mavlink.MAV_TYPE_GCS, 255, 190)
@@ -103,7 +98,7 @@ def test_a_link_told_to_listen_only_says_nothing(
             _beat(sock, drone.heartbeat())
             return bool(batches)
 
-        eventually(known, within_s=10)
+        eventually(known)
         assert all(_listen(sock) == [] for _ in range(12))
 
 
@@ -117,7 +112,7 @@ def test_a_sender_that_is_not_on_the_list_is_counted_and_not_believed(
             _beat(sock, drone.heartbeat())
             return tally.rejected["sender_not_allowed"] > 0
 
-        eventually(refused, within_s=10)
+        eventually(refused)
         assert batches == []
 
 
@@ -144,7 +139,7 @@ def test_a_log_that_is_not_there_is_tried_again_until_stopped(
     ctx = SourceContext(clock=SystemClock(), stop=stop, emit=lambda _: None, tally=tally)
     thread = threading.Thread(target=MavlinkSource(config).run, args=(ctx,))
     thread.start()
-    eventually(lambda: tally.state == "retrying", within_s=5)
+    eventually(lambda: tally.state == "retrying")
     stop.set()
-    thread.join(timeout=5)
+    thread.join(timeout=20)
     assert not thread.is_alive()
