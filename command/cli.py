@@ -160,7 +160,7 @@ def replay(
             typer.echo(f"{key}: {value}")
 
 
-users = typer.Typer(help="Accounts: add, list, reset a lost password.", no_args_is_help=True)
+users = typer.Typer(help="Accounts: add, list, roles, disable, sessions, reset a lost password.", no_args_is_help=True)
 cli.add_typer(users, name="users")
 
 
@@ -186,7 +186,8 @@ def users_list(config: Config = None) -> None:
     from command.app.accounts import everyone
 
     for user in everyone(_settings(config)):
-        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}")
+        state = "\tdisabled" if user.disabled else ""
+        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}{state}")
 
 
 @users.command("reset-password")
@@ -196,6 +197,113 @@ def users_reset_password(login: Annotated[str, typer.Argument(help="Whose.")], c
 
     password = reset_password(_settings(config), login)
     typer.echo(f"{login}   password: {password}   (to be changed at the next login)")
+
+
+@users.command("reset-second-factor")
+def users_reset_second_factor(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Turn one-time codes off for a person who lost their device and recovery codes; their sessions end."""
+    from command.app.accounts import reset_second_factor
+
+    reset_second_factor(_settings(config), login)
+    typer.echo(f"{login} signs in without a one-time code, until they set up a new one")
+
+
+@users.command("roles")
+def users_roles(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    role: Annotated[list[str], typer.Option(help="Every role the person has from now on; may be repeated.")],
+    config: Config = None,
+) -> None:
+    """Set a person's roles. They count within seconds, in open sessions too."""
+    from command.app.accounts import set_roles
+
+    set_roles(_settings(config), login, role)
+    typer.echo(f"{login}\t{', '.join(sorted(role))}")
+
+
+@users.command("disable")
+def users_disable(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Shut an account: its sessions end, and it cannot sign in."""
+    from command.app.accounts import set_disabled
+
+    set_disabled(_settings(config), login, True)
+    typer.echo(f"{login} is disabled")
+
+
+@users.command("enable")
+def users_enable(login: Annotated[str, typer.Argument(help="Whose.")], config: Config = None) -> None:
+    """Open a disabled account again."""
+    from command.app.accounts import set_disabled
+
+    set_disabled(_settings(config), login, False)
+    typer.echo(f"{login} is enabled")
+
+
+@users.command("sessions")
+def users_sessions(
+    login: Annotated[str | None, typer.Argument(help="Whose; everybody's unless given.")] = None, config: Config = None
+) -> None:
+    """Show open sessions: whose, since when, last seen, from where, with which browser, and the id to revoke it by."""
+    from command.app.accounts import sessions
+    from command.i18n.times import jst_minute
+
+    for each in sessions(_settings(config), login):
+        opened, seen = jst_minute(each.opened_at_us), jst_minute(each.last_seen_us)
+        words = (each.session_id.hex()[:12], each.user.login, opened, seen, each.address, each.browser)
+        typer.echo("\t".join("".join(c for c in word if c.isprintable()) for word in words))
+
+
+@users.command("revoke")
+def users_revoke(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    session: Annotated[
+        str | None, typer.Argument(help="The session's id as `users sessions` shows it; all if none.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """End a person's sessions, or one of them. The console notices within seconds."""
+    from command.app.accounts import revoke
+
+    revoke(_settings(config), login, session)
+    typer.echo(f"{login}: {'sessions' if session is None else 'session'} revoked")
+
+
+audit = typer.Typer(help="The audit log: verify it, export it.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    config: Config = None,
+    heads: Annotated[
+        Path | None, typer.Option(help="A folder with a copy of the signed heads, kept where nobody here can write.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(help="Believe this public key, and not those beside the heads; may be repeated.")
+    ] = None,
+) -> None:
+    """Check every entry against the signed heads. Exit code 1 where one was changed, taken away, cut off or put in."""
+    from command.app.auditing import verify_audit
+
+    told = verify_audit(_settings(config), heads=heads, keys=key or [])
+    for found in told.found:
+        typer.echo(str(found))
+    typer.echo(
+        f"{'NOT as sealed' if told.found else 'as sealed'}: {told.entries} entries in {told.batches} batches, "
+        f"{len(told.found)} findings"
+    )
+    typer.echo(f"head: {told.head or 'none yet'}")
+    typer.echo(f"signed by: {', '.join(told.keys) or 'nobody yet'}")
+    raise typer.Exit(1 if told.found else 0)
+
+
+@audit.command("export")
+def audit_export(config: Config = None) -> None:
+    """Write every entry to standard output, one JSON object a line."""
+    from command.app.auditing import export_audit
+
+    for line in export_audit(_settings(config)):
+        typer.echo(line)
 
 
 areas = typer.Typer(help="Areas: bring them in from a file.", no_args_is_help=True)

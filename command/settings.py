@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
 from command.domain.observation import SubjectKind
+from command.domain.people import Role
 from command.store.engine import connection_parameters as store_parameters
 
 _SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
@@ -51,6 +52,8 @@ class WebSettings(_Part):
     """PEM chain; with tls_key the console speaks TLS."""
     tls_key: Path | None = None
     session_hours: float = Field(default=12.0, gt=0, le=72)
+    requests_per_s: float = Field(default=50.0, ge=1, le=10_000)
+    requests_burst: int = Field(default=1_000, ge=100, le=1_000_000)
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -65,6 +68,15 @@ class WebSettings(_Part):
                 "set tls_certificate and tls_key, or write 127.0.0.1"
             )
         return self
+
+
+class PeopleSettings(_Part):
+    """What is asked of people before they may do anything."""
+
+    second_factor_roles: tuple[Role, ...] = ()
+    """Who has one of these roles must give a one-time code at every sign-in."""
+    token_days: int = Field(default=90, ge=1, le=366)
+    """The longest that an API token lives."""
 
 
 class TeamSettings(_Part):
@@ -108,12 +120,15 @@ class Settings(_Part):
     """Everything that can be set. `sources` and `rules` are checked by the source's and rule's own Config."""
 
     data_dir: Path
+    keys_dir: Path
+    audit_dir: Path
     database_url: str | None = None
     amqp_url: str | None = None
     amqp_management_url: str | None = None
     language: str = "ja"
     gateway: str = Field(default="local", pattern=_SLUG)
     web: WebSettings = WebSettings()
+    people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}
@@ -196,13 +211,16 @@ def load_settings(path: Path | None = None) -> Settings:
     ):
         if os.environ.get(name):
             content[key] = os.environ[name]
+    for key, folder in (("keys_dir", "keys"), ("audit_dir", "audit")):
+        content.setdefault(key, f"{content['data_dir']}/{folder}")
     if os.environ.get("MIZUGIWA_WEB_PORT") and isinstance(content.setdefault("web", {}), dict):
         content["web"]["port"] = os.environ["MIZUGIWA_WEB_PORT"]
     try:
         settings = Settings.model_validate(content)
     except ValidationError as exc:
         raise BadSettings(f"{file}: {one_line(exc)}") from exc
-    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().resolve()})
+    folders = {name: getattr(settings, name).expanduser().resolve() for name in ("data_dir", "keys_dir", "audit_dir")}
+    return settings.model_copy(update=folders)
 
 
 def one_line(error: ValidationError) -> str:

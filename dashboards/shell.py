@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from fastapi import FastAPI
 
 from command.i18n import text
+from command.operations.access import Mounted, Need, need_of, require
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
 from dashboards.in_script import in_script
@@ -30,17 +31,35 @@ _INDEX: Final = """<!DOCTYPE html>
 
 
 class ConsoleApp(Dash):
-    """Dash whose page says its language to the browser and to screen readers."""
+    """Dash whose page says its language to browser and screen reader, and whose callbacks say what they need."""
 
     def interpolate_index(self, *_: Any, **parts: Any) -> str:
         language = current_language()
         return _INDEX.format(language=language, **{**parts, "title": text(language, "console.name")})
 
+    def _prepare_callback(self, g: Any, body: Any) -> Any:
+        """Every way to a callback leads through here. Raises Forbidden; also where there is no such callback."""
+        output = body.get("output") if isinstance(body, dict) else None
+        found = self.callback_map.get(output, {}) if isinstance(output, str) else {}
+        require(need_of(found.get("callback")), current_person(), what=f"the callback of {output!r}")
+        return super()._prepare_callback(g, body)
 
-def mount_console(
-    web: FastAPI, console: Console, *, panels: Mapping[str, Mapping[str, Any]] | None = None
-) -> Sequence[str]:
-    """Add the console at / to the application; the CSP hashes of its inline scripts. panels: their configuration."""
+
+NEEDS: Final[Mapping[str, Need]] = dict.fromkeys(
+    (
+        "/",
+        "/_dash-layout",
+        "/_dash-dependencies",
+        "/_dash-update-component",
+        "/_dash-component-suites/{package_name}/{fingerprinted_path:path}",
+    ),
+    Permission.WATCH,
+)
+"""The routes of Dash that the page uses. Those that are not named here are refused."""
+
+
+def mount_console(web: FastAPI, console: Console, *, panels: Mapping[str, Mapping[str, Any]] | None = None) -> Mounted:
+    """Add the console at / to the application. panels: their configuration."""
     app = ConsoleApp(
         __name__,
         server=web,  # type: ignore[arg-type]  # Dash's annotation leaves out the servers it takes
@@ -58,13 +77,11 @@ def mount_console(
     connect_map(app)
     for panel in made:
         panel.connect(app, console)
-    hashes: Sequence[str] = app.csp_hashes()
-    return hashes
+    return Mounted(script_hashes=app.csp_hashes(), needs=NEEDS, folders=("/assets",))
 
 
 def page(panels: Sequence[Panel], view: View) -> Component:
     """The whole page for one reader."""
-    view.person.must(Permission.WATCH)
     at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place if place is not Place.LEFT}
     shell: Component = dmc.MantineProvider(
         forceColorScheme="dark",

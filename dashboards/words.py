@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta, timezone
-from typing import Final
 
 from command.domain.clock import from_us
 from command.domain.geo import MPS_PER_KNOT
 from command.i18n import text
-
-JST: Final = timezone(timedelta(hours=9), "JST")
-
-
-def jst(us: int) -> str:
-    """`2026-11-22 08:41 JST (23:41Z)`."""
-    moment = from_us(us)
-    return f"{moment.astimezone(JST):%Y-%m-%d %H:%M:%S} JST ({moment:%H:%M}Z)"
+from command.i18n.times import JST
 
 
 def jst_clock(us: int) -> str:

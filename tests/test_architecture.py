@@ -11,10 +11,11 @@ import pytest
 
 from alerts.registry import CHANNELS, RULES, rule_class
 from command.i18n import LANGUAGES, texts
-from command.settings import AssetSettings, Settings, TeamSettings, WebSettings
+from command.settings import AssetSettings, PeopleSettings, Settings, TeamSettings, WebSettings
 from dashboards.registry import PANELS
 from sensors.registry import SOURCES, source_class
 
+PARTS = (Settings, WebSettings, PeopleSettings, TeamSettings, AssetSettings)
 OURS = ("command", "sensors", "vision", "maps", "alerts", "dashboards")
 
 
@@ -86,7 +87,7 @@ def test_every_text_that_the_code_names_is_there(repository: Path) -> None:
 
 def test_every_setting_is_documented(repository: Path) -> None:
     manual = (repository / "docs" / "settings.md").read_text("utf-8")
-    names = {name for part in (Settings, WebSettings, TeamSettings, AssetSettings) for name in part.model_fields}
+    names = {name for part in PARTS for name in part.model_fields}
     assert {name for name in names if f"`{name}`" not in manual} == set()
 
 

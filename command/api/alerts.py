@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from command.domain.alert import Alert
 from command.domain.clock import from_us
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
 from command.operations.triage import COMMENT_LIMIT
@@ -29,18 +30,19 @@ def alerts_router(console: Console) -> APIRouter:
     router = APIRouter(prefix="/api/alerts")
 
     @router.get("")
+    @needs(Permission.WATCH)
     async def open_alerts() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         language = current_language()
         alerts = console.open_alerts()
         return {"revision": console.alerts_revision, "alerts": [alert_json(console, a, language) for a in alerts]}
 
     @router.get("/{alert_id}")
+    @needs(Permission.WATCH)
     async def one_alert(alert_id: uuid.UUID) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         return alert_json(console, await asyncio.to_thread(console.alert, alert_id), current_language())
 
     @router.post("/{alert_id}/acknowledge")
+    @needs(Permission.ACKNOWLEDGE)
     async def acknowledge(alert_id: uuid.UUID, said: Acknowledgement) -> dict[str, Any]:
         language = current_language()
         alert = await asyncio.to_thread(
@@ -55,6 +57,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
     """An alert with its texts in the reader's language; times are ISO 8601 UTC."""
     told = console.explained(alert, language)
     position = alert.position
+    incident = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     return {
         "alert_id": str(alert.alert_id),
         "revision": alert.revision,
@@ -77,6 +80,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
         "acknowledged_at": _iso(alert.acknowledged_at_us),
         "acknowledged_by": alert.acknowledged_by,
         "comment": alert.comment,
+        "incident": None if incident is None else {"incident_id": str(incident.incident_id), "number": incident.number},
     }
 
 

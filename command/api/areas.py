@@ -17,6 +17,7 @@ from command.domain.area import Area, AreaKind
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.areas import (
     AreaChanged,
     AreaDraft,
@@ -97,8 +98,8 @@ def areas_router(console: Console) -> APIRouter:
     book = console.area_book
 
     @router.get("")
+    @needs(Permission.WATCH)
     async def areas(retired: bool = False) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         listed = await asyncio.to_thread(book.everything) if retired else console.areas
         return {
             "type": "FeatureCollection",
@@ -107,6 +108,7 @@ def areas_router(console: Console) -> APIRouter:
         }
 
     @router.post("", status_code=201)
+    @needs(Permission.EDIT_AREAS)
     async def create(body: AreaFeature, response: Response) -> dict[str, Any]:
         person, language = current_person(), current_language()
         made = await asyncio.to_thread(lambda: book.create(_draft(body, language), person=person))
@@ -114,22 +116,23 @@ def areas_router(console: Console) -> APIRouter:
         return _versioned(made, response)
 
     @router.post("/check")
+    @needs(Permission.EDIT_AREAS)
     async def check(body: TableBody) -> dict[str, Any]:
-        current_person().must(Permission.EDIT_AREAS)
         if sum(len(ring.rows) for ring in body.rings) > CHECK_ROWS:
             raise HTTPException(422, f"a table of more than {CHECK_ROWS} rows; import it as a file")
         rings = [Ring(rows=ring.rows, hole=ring.hole) for ring in body.rings]
         return table_json(await asyncio.to_thread(read_table, rings), current_language())
 
     @router.get("/export")
+    @needs(Permission.WATCH)
     async def download(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
-        current_person().must(Permission.WATCH)
         data = await asyncio.to_thread(book.as_file, format)
         name = f"areas-{console.realm.name}.{format.value}"
         disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(data, media_type=MEDIA_TYPES[format], headers=disposition)
 
     @router.post("/import")
+    @needs(Permission.EDIT_AREAS)
     async def bring_in(
         request: Request,
         format: Format,  # noqa: A002 - the parameter's name in the address
@@ -137,15 +140,14 @@ def areas_router(console: Console) -> APIRouter:
         dry_run: bool = True,
     ) -> dict[str, Any]:
         person, data = current_person(), await request.body()
-        person.must(Permission.EDIT_AREAS)
         taken = await asyncio.to_thread(
             lambda: book.bring_in(read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run)
         )
         return {"dry_run": dry_run, "areas": [_imported(each) for each in taken]}
 
     @router.get("/{slug}")
+    @needs(Permission.WATCH)
     async def one(slug: str, response: Response, version: Version | None = None) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         asked = await asyncio.to_thread(book.one, slug, version=version)
         rings = rings_of(asked.geometry)
         table = table_json(await asyncio.to_thread(read_table, rings), current_language())
@@ -153,14 +155,15 @@ def areas_router(console: Console) -> APIRouter:
         return _versioned(asked, response) | {"table": listed}
 
     @router.get("/{slug}/versions")
+    @needs(Permission.WATCH)
     async def versions(slug: str) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         found = await asyncio.to_thread(book.versions, slug)
         # Without their shapes, which may be large and many: each version gives its own.
         listed = [feature(area) | {"geometry": None} for area in found]
         return {"type": "FeatureCollection", "features": listed}
 
     @router.put("/{slug}")
+    @needs(Permission.EDIT_AREAS)
     async def change(
         slug: str, body: AreaFeature, response: Response, if_match: Annotated[str | None, Header()] = None
     ) -> dict[str, Any]:
@@ -171,11 +174,13 @@ def areas_router(console: Console) -> APIRouter:
         return _versioned(made, response)
 
     @router.delete("/{slug}")
+    @needs(Permission.EDIT_AREAS)
     async def retire(slug: str, response: Response, if_match: Annotated[str | None, Header()] = None) -> dict[str, Any]:
         made = await asyncio.to_thread(book.retire, slug, based_on=_based_on(if_match), person=current_person())
         return _versioned(made, response)
 
     @router.post("/{slug}/restore")
+    @needs(Permission.EDIT_AREAS)
     async def restore(
         slug: str, body: Restored, response: Response, if_match: Annotated[str | None, Header()] = None
     ) -> dict[str, Any]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import re
+from collections.abc import Mapping
+from time import monotonic
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -15,15 +18,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from command.api.pages import FONT_STYLE, database_away_page, language_of
 from command.api.problems import problem
+from command.api.rate import RateLimit
 from command.operations.incident_files import MAX_FILE_BYTES
 from command.operations.people import (
     CURRENT_LANGUAGE,
     CURRENT_PERSON,
+    Due,
     Person,
     SessionGate,
     StoreUnavailable,
     csrf_token,
 )
+from command.operations.tokens import ApiTokens
 
 SESSION_COOKIE: Final = "mizugiwa_session"
 FORM_COOKIE: Final = "mizugiwa_form"
@@ -33,9 +39,27 @@ CSRF_HEADER: Final = "X-CSRFToken"
 PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", FONT_STYLE})
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
-BEFORE_PASSWORD_CHANGE: Final = PUBLIC | {"/password", "/logout"}
+WHERE: Final[Mapping[Due, str]] = {
+    Due.CODE: "/second",
+    Due.PASSWORD: "/password",
+    Due.SECOND_FACTOR: "/account/second",
+}
+"""Where somebody does what is due."""
+WHILE_DUE: Final[Mapping[Due, frozenset[str]]] = {
+    Due.CODE: PUBLIC | {"/second", "/logout"},
+    Due.PASSWORD: PUBLIC | {"/password", "/logout"},
+    Due.SECOND_FACTOR: PUBLIC
+    | {"/account/second", "/account/second/begin", "/account/second/confirm", "/password", "/logout"},
+}
+"""All that they can reach until it is done."""
+PAGES: Final = frozenset({"/", "/account", "/account/second", "/password", "/people", "/second"})
+"""Whoever opens one of these and may not yet is shown the way there instead of a problem document."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024
+SIGN_IN_COSTS: Final = 20.0
+"""Requests that one try to sign in counts as: hashing a password keeps a processor busy."""
+FOR_TOKENS: Final = ("/api/", "/ws/")
+"""All that an API token opens, as far as its scopes and its owner's roles go."""
 MAX_IMPORT_BYTES: Final = 11 * 1024 * 1024
 _UPLOADS: Final = (
     (re.compile(r"/api/areas/import"), MAX_IMPORT_BYTES),
@@ -46,14 +70,25 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """ASGI middleware: session, CSRF, size of bodies and security headers, for http and websocket alike.
+    """ASGI middleware: session or API token, rate, CSRF, size of bodies and security headers, for http and websocket.
 
     content_security_policy: the whole header value. secure: the page is served over TLS.
     """
 
-    def __init__(self, app: ASGIApp, *, gate: SessionGate, content_security_policy: str, secure: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        gate: SessionGate,
+        tokens: ApiTokens,
+        rate: RateLimit,
+        content_security_policy: str,
+        secure: bool,
+    ) -> None:
         self._app = app
         self._gate = gate
+        self._tokens = tokens
+        self._rate = rate
         self._headers = {
             "Content-Security-Policy": content_security_policy,
             "X-Content-Type-Options": "nosniff",
@@ -71,23 +106,32 @@ class Guard:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        token = connection.cookies.get(SESSION_COOKIE)
         guarded = self._with_headers(send, scope)
+        scheme, _, sent = connection.headers.get("authorization", "").partition(" ")
+        bearer = sent.strip() if scheme.casefold() == "bearer" else None
+        # who sends a token is whom the token says: the browser's cookies count for nothing then
+        cookies = connection.cookies if bearer is None else {}
+        token, language = cookies.get(SESSION_COOKIE), language_of(cookies)
+        person: Person | None = None
         refusal: Response | None
         try:
-            person = await asyncio.to_thread(self._gate.find, token) if token else None
+            person = await asyncio.to_thread(self._who, bearer, token)
         except StoreUnavailable as exc:
-            page = connection.url.path in BEFORE_PASSWORD_CHANGE | {"/"}
-            away = database_away_page(language_of(connection.cookies)) if page else problem(503, str(exc))
-            person, refusal = None, away
+            page = connection.url.path in PAGES | PUBLIC
+            refusal = database_away_page(language) if page else problem(503, str(exc))
         else:
-            refusal = self._refusal(scope, person)
-        if refusal is None and scope["type"] == "websocket" and not same_origin(scope):
+            refused = self._refusal if bearer is None else self._refusal_of_token
+            refusal = self._too_often(connection, person) or refused(scope, person)
+        if refusal is None and bearer is None and scope["type"] == "websocket" and not same_origin(scope):
             refusal = problem(403, "this page belongs to another site; open the console by its own address")
         if refusal is None and scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             limit = body_limit(scope["path"], signed_in=person is not None)
             body = await _whole_body(receive, limit=limit)
-            refusal = self._forged(scope, body, person, token)
+            if body is None:
+                refusal = problem(413, f"the request's body is over {limit} bytes; send less, or a smaller file")
+            elif bearer is None:
+                # no browser sends an Authorization header on behalf of another site, so a token needs no second proof
+                refusal = self._forged(scope, body, person, token)
             receive = _replay(body or b"", receive)
         if refusal is not None:
             await _refuse(refusal, scope, receive, guarded)
@@ -96,38 +140,65 @@ class Guard:
             await self._app(scope, receive, guarded)
             return
         who = CURRENT_PERSON.set(person)
-        language = CURRENT_LANGUAGE.set(language_of(connection.cookies))
+        spoken = CURRENT_LANGUAGE.set(language)
         try:
             await self._app(scope, receive, guarded)
         finally:
-            CURRENT_LANGUAGE.reset(language)
+            CURRENT_LANGUAGE.reset(spoken)
             CURRENT_PERSON.reset(who)
+
+    def _who(self, bearer: str | None, token: str | None) -> Person | None:
+        """Whose API token or session it is. Raises StoreUnavailable."""
+        if bearer is not None:
+            return self._tokens.find(bearer)
+        return self._gate.find(token) if token else None
+
+    def _too_often(self, connection: HTTPConnection, person: Person | None) -> Response | None:
+        address = connection.client.host if connection.client is not None else ""
+        who = person.session_id if person else address.encode()
+        scope = connection.scope
+        hashes = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/login"
+        wait_s = self._rate.wait_s(who, now_s=monotonic(), cost=SIGN_IN_COSTS if hashes else 1.0)
+        if not wait_s:
+            return None
+        answer = problem(429, f"too many requests; ask again in {math.ceil(wait_s)} s, and less often")
+        answer.headers["Retry-After"] = str(math.ceil(wait_s))
+        return answer
+
+    def _refusal_of_token(self, scope: Scope, person: Person | None) -> Response | None:
+        if not scope["path"].startswith(FOR_TOKENS):
+            return problem(403, f"API tokens are for {' and '.join(FOR_TOKENS)}; sign in at /login for the rest")
+        if person is None:
+            answer = problem(401, "no token that counts; send Authorization: Bearer TOKEN with one from /account")
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        return None
 
     def _refusal(self, scope: Scope, person: Person | None) -> Response | None:
         path = scope["path"]
         if path in PUBLIC or (path.startswith(PUBLIC_FOLDER) and ".." not in path):
             return None
-        page = scope["type"] == "http" and scope["method"] == "GET" and path == "/"
+        page = scope["type"] == "http" and scope["method"] == "GET" and path in PAGES
         if person is None:
-            return _to_login() if page or path in BEFORE_PASSWORD_CHANGE else problem(401, "sign in first, at /login")
-        if person.user.must_change_password and path not in BEFORE_PASSWORD_CHANGE:
-            if page:
-                return RedirectResponse("/password", status_code=303)
-            return problem(403, "choose a password of your own first, at /password")
+            return _to_login() if page or path == "/logout" else problem(401, "sign in first, at /login")
+        if person.due is not None and path not in WHILE_DUE[person.due]:
+            where = WHERE[person.due]
+            return (
+                RedirectResponse(where, status_code=303) if page else problem(403, f"first do what is due at {where}")
+            )
         return None
 
-    def _forged(self, scope: Scope, body: bytes | None, person: Person | None, token: str | None) -> Response | None:
-        if body is None:
-            limit = body_limit(scope["path"], signed_in=person is not None)
-            return problem(413, f"the request's body is over {limit} bytes; send less, or a smaller file")
+    def _forged(self, scope: Scope, body: bytes, person: Person | None, token: str | None) -> Response | None:
         if not same_origin(scope):
             return problem(403, "the request came from another site, or does not say where from (Origin, Referer)")
         headers = Headers(scope=scope)
-        expected = csrf_token(token) if person and token else HTTPConnection(scope).cookies.get(FORM_COOKIE, "")
+        expected = [csrf_token(token)] if person and token else []
+        if person is None or scope["path"] in PUBLIC:  # these forms are made before, and in spite of, any session
+            expected += filter(None, [HTTPConnection(scope).cookies.get(FORM_COOKIE)])
         given = headers.get(CSRF_HEADER, "")
         if not given and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             given = (parse_qs(body.decode("utf-8", "replace")).get("csrf") or [""])[0]
-        if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+        if not any(hmac.compare_digest(given.encode(), each.encode()) for each in expected):
             return problem(403, "the form's token is missing or old; reload the page and send it again")
         return None
 

@@ -47,6 +47,7 @@ from command.domain.clock import EARLIEST_US, LATEST_US
 from command.domain.incident import OPEN_STATES, Incident, IncidentState, IncidentType
 from command.domain.incident_acts import NAME_LIMIT
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incident_files import MEDIA_TYPES
 from command.operations.incidents import BadIncident, Doing, Done, IncidentFilter
@@ -156,18 +157,19 @@ def _add_reading(router: APIRouter, console: Console) -> None:
     desk = console.desk
 
     async def page(wanted: IncidentFilter, limit: int, cursor: str | None) -> tuple[Sequence[Incident], str | None]:
-        current_person().must(Permission.READ_INCIDENTS)
         after = _after(cursor, current_language())
         found = await asyncio.to_thread(desk.find, wanted, limit=limit + 1, after=after)
         return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else None
 
     @router.get("/incidents")
+    @needs(Permission.READ_INCIDENTS)
     async def list_incidents(wanted: Wanted, limit: Limit = 50, cursor: Cursor = None) -> IncidentPage:
         found, following = await page(wanted, limit, cursor)
         language = current_language()
         return IncidentPage(incidents=[incident_shown(console, i, language) for i in found], next=following)
 
     @router.get("/incidents.geojson")
+    @needs(Permission.READ_INCIDENTS)
     async def incidents_as_geojson(wanted: Wanted, limit: Limit = 200, cursor: Cursor = None) -> IncidentFeatures:
         found, following = await page(wanted, limit, cursor)
         language = current_language()
@@ -175,8 +177,8 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         return IncidentFeatures(type="FeatureCollection", features=features, next=following)
 
     @router.get("/incidents/{incident_id}")
+    @needs(Permission.READ_INCIDENTS)
     async def one_incident(response: Response, incident_id: uuid.UUID) -> IncidentWithLog:
-        current_person().must(Permission.READ_INCIDENTS)
         language = current_language()
         incident = await asyncio.to_thread(desk.get, incident_id, language=language)
         log = await asyncio.to_thread(desk.log, incident_id, limit=LOG_PAGE + 1, language=language)
@@ -184,12 +186,12 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         return incident_with_log(console, incident, log, language)
 
     @router.get("/incidents/{incident_id}/log")
+    @needs(Permission.READ_INCIDENTS)
     async def log_of_incident(
         incident_id: uuid.UUID,
         limit: Annotated[int, Query(ge=1, le=500)] = LOG_PAGE,
         before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     ) -> LogPage:
-        current_person().must(Permission.READ_INCIDENTS)
         language = current_language()
         log = await asyncio.to_thread(desk.log, incident_id, limit=limit + 1, language=language, before_event=before)
         return log_page(log, limit, language)
@@ -199,6 +201,7 @@ def _add_acts(router: APIRouter, console: Console) -> None:
     desk = console.desk
 
     @router.post("/incidents", status_code=201)
+    @needs(Permission.MANAGE_INCIDENTS)
     async def open_incident(response: Response, doing: Adds, sent: Opening) -> IncidentShown:
         return await _made(
             console,
@@ -215,6 +218,7 @@ def _add_acts(router: APIRouter, console: Console) -> None:
         )
 
     @router.patch("/incidents/{incident_id}")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def edit_incident(response: Response, doing: Changes, incident_id: uuid.UUID, sent: Edit) -> IncidentShown:
         fields = {name: getattr(sent, name) for name in sent.model_fields_set}
         if "severity" in fields:
@@ -224,22 +228,26 @@ def _add_acts(router: APIRouter, console: Console) -> None:
         return await _done(console, response, desk.edit, doing, incident_id, **fields)
 
     @router.post("/incidents/{incident_id}/state")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def move_incident(response: Response, doing: Changes, incident_id: uuid.UUID, sent: Step) -> IncidentShown:
         return await _done(console, response, desk.move, doing, incident_id, sent.state, reason=sent.reason)
 
     @router.post("/incidents/{incident_id}/comments")
+    @needs(Permission.COMMENT_ON_INCIDENTS)
     async def comment_on_incident(
         response: Response, doing: Adds, incident_id: uuid.UUID, sent: Comment
     ) -> IncidentShown:
         return await _done(console, response, desk.comment, doing, incident_id, sent.text)
 
     @router.post("/incidents/{incident_id}/tasks")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def give_task(response: Response, doing: Adds, incident_id: uuid.UUID, sent: Order) -> IncidentShown:
         return await _done(
             console, response, desk.give_task, doing, incident_id, title=sent.title, assignee=sent.assignee
         )
 
     @router.post("/incidents/{incident_id}/tasks/{task_id}/state")
+    @needs(Permission.MOVE_OWN_TASKS)
     async def move_task(
         response: Response, doing: Changes, incident_id: uuid.UUID, task_id: uuid.UUID, sent: TaskStep
     ) -> IncidentShown:
@@ -248,24 +256,28 @@ def _add_acts(router: APIRouter, console: Console) -> None:
         )
 
     @router.post("/incidents/{incident_id}/participants")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def add_participant(
         response: Response, doing: Adds, incident_id: uuid.UUID, sent: Participant
     ) -> IncidentShown:
         return await _done(console, response, desk.join, doing, incident_id, sent.login)
 
     @router.delete("/incidents/{incident_id}/participants/{login}")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def remove_participant(
         response: Response, doing: Changes, incident_id: uuid.UUID, login: str
     ) -> IncidentShown:
         return await _done(console, response, desk.leave, doing, incident_id, login)
 
     @router.post("/incidents/{incident_id}/link")
+    @needs(Permission.LINK_TO_INCIDENTS)
     async def link_to_incident(
         response: Response, doing: Adds, incident_id: uuid.UUID, sent: CitedSent
     ) -> IncidentShown:
         return await _done(console, response, desk.link, doing, incident_id, sent.cited())
 
     @router.post("/incidents/{incident_id}/unlink")
+    @needs(Permission.LINK_TO_INCIDENTS)
     async def unlink_from_incident(
         response: Response, doing: Changes, incident_id: uuid.UUID, sent: Unlinking
     ) -> IncidentShown:
@@ -276,12 +288,14 @@ def _add_merging_and_splitting(router: APIRouter, console: Console) -> None:
     desk = console.desk
 
     @router.post("/incidents/{incident_id}/merge")
+    @needs(Permission.MANAGE_INCIDENTS)
     async def merge_incident(
         response: Response, doing: Changes, incident_id: uuid.UUID, sent: Merging
     ) -> IncidentShown:
         return await _made(console, response, desk.merge, doing, incident_id, into=sent.into, reason=sent.reason)
 
     @router.post("/incidents/{incident_id}/split", status_code=201)
+    @needs(Permission.MANAGE_INCIDENTS)
     async def split_incident(
         response: Response, doing: Changes, incident_id: uuid.UUID, sent: Splitting
     ) -> IncidentShown:
@@ -314,6 +328,7 @@ def _add_attachments(router: APIRouter, console: Console) -> None:
             }
         },
     )
+    @needs(Permission.COMMENT_ON_INCIDENTS)
     async def attach_to_incident(
         request: Request,
         response: Response,
@@ -331,8 +346,8 @@ def _add_attachments(router: APIRouter, console: Console) -> None:
             200: {"description": "The file's bytes.", "content": {media_type: {} for media_type in MEDIA_TYPES}}
         },
     )
+    @needs(Permission.READ_INCIDENTS)
     async def attachment(incident_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
-        current_person().must(Permission.READ_INCIDENTS)
         kept, content = await asyncio.to_thread(desk.file, incident_id, attachment_id, language=current_language())
         named = quote(kept.name, safe="")
         return Response(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from command.api.guard import SESSION_COOKIE
 from command.domain.clock import from_us
+from command.operations.access import need_of, needs, require
 from command.operations.console import Console
 from command.operations.people import (
+    Forbidden,
     Permission,
-    SessionGate,
+    Person,
     StoreUnavailable,
     current_language,
     current_person,
@@ -30,7 +32,7 @@ _EVERY_S: Final = 1.0
 _SEND_TIMEOUT_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 4_096
 _NAMES_A_MESSAGE: Final = 500
-_SESSION_CHECK_S: Final = 15.0
+_SESSION_CHECK_S: Final = 5.0
 SESSION_ENDED: Final = 4401
 TOO_SLOW: Final = 4408
 NOT_READABLE: Final = 4400
@@ -45,14 +47,20 @@ def _head(kind: FrameKind, count: int, *, realm_now_us: int, seq: int) -> bytes:
     return _HEAD.pack(_VERSION, kind, 0, count, realm_now_us / 1_000.0, seq)
 
 
+Again = Callable[[Person], Person | None]
+"""A person as they are now; None where their session or token is over. May raise StoreUnavailable."""
+
+
 class BadMessage(ValueError):
     """What a screen sent cannot be used; the text says what to send."""
 
 
 class Screen:
-    """One connection. What it asks for arrives by `hear`; `speak` sends what is due and never queues."""
+    """One connection. What it asks for arrives by `hear`; `speak` sends what is due and never queues. person: whose
+    it is, as they are now."""
 
-    def __init__(self, socket: WebSocket, console: Console) -> None:
+    def __init__(self, socket: WebSocket, console: Console, person: Person) -> None:
+        self.person = person
         self._socket = socket
         self._console = console
         self._watcher = Watcher(console.picture, language=current_language())
@@ -63,30 +71,39 @@ class Screen:
         self._told: tuple[int, int] | None = None
 
     def hear(self, message: str) -> None:
-        """Take one message of the screen. Raises BadMessage."""
+        """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""
         try:
             asked = json.loads(message)
             kind = asked["type"]
-            if kind == "view":
-                zoom = float(asked["zoom"])
-                if not 0.0 <= zoom <= 24.0:
-                    raise BadMessage(f"zoom {zoom}; send 0 to 24")
-                hide = frozenset(TrackGroup(name) for name in asked.get("hide", ()))
-                self._watcher.look(Box.around(asked["bbox"]), zoom=zoom, hide=hide)
-                self._looking = True
-                self._as_of_due = self._as_of_us is not None
-            elif kind == "as_of":
-                at_us = int(asked["at_ms"]) * 1_000
-                from_us(at_us)
-                self._as_of_us, self._as_of_due = at_us, True
-            elif kind == "live":
-                self._as_of_us, self._as_of_due = None, False
-                self._watcher.start_over()
-            else:
-                raise BadMessage(f"type {kind!r}; send view, as_of or live")
+            hear = HEARD.get(kind)
+            if hear is None:
+                raise BadMessage(f"type {kind!r}; send {', '.join(HEARD)}")
+            require(need_of(hear), self.person, what=f"the message {kind!r}")
+            hear(self, asked)
         except (ValueError, KeyError, TypeError, OverflowError) as exc:
             raise BadMessage(str(exc) if isinstance(exc, BadMessage) else f"message not understood: {exc}") from exc
         self._asked.set()
+
+    @needs(Permission.WATCH)
+    def _view(self, asked: Mapping[str, Any]) -> None:
+        zoom = float(asked["zoom"])
+        if not 0.0 <= zoom <= 24.0:
+            raise BadMessage(f"zoom {zoom}; send 0 to 24")
+        hide = frozenset(TrackGroup(name) for name in asked.get("hide", ()))
+        self._watcher.look(Box.around(asked["bbox"]), zoom=zoom, hide=hide)
+        self._looking = True
+        self._as_of_due = self._as_of_us is not None
+
+    @needs(Permission.WATCH)
+    def _then_picture(self, asked: Mapping[str, Any]) -> None:
+        at_us = int(asked["at_ms"]) * 1_000
+        from_us(at_us)
+        self._as_of_us, self._as_of_due = at_us, True
+
+    @needs(Permission.WATCH)
+    def _live_picture(self, _: Mapping[str, Any]) -> None:
+        self._as_of_us, self._as_of_due = None, False
+        self._watcher.start_over()
 
     async def speak(self) -> None:
         """Send what is due, then wait a second or until the screen asks for another view."""
@@ -133,19 +150,27 @@ class Screen:
             await self._socket.send_bytes(message)
 
 
-def live_router(console: Console, gate: SessionGate) -> APIRouter:
-    """The WebSocket. The guard has let only a signed-in person of this site come here."""
+HEARD: Final[Mapping[str, Callable[[Screen, Mapping[str, Any]], None]]] = {
+    "view": Screen._view,
+    "as_of": Screen._then_picture,
+    "live": Screen._live_picture,
+}
+"""The messages that a screen may send, by their type."""
+
+
+def live_router(console: Console, again: Again) -> APIRouter:
+    """The WebSocket. The guard has let only somebody come here who is signed in or has a token."""
     router = APIRouter()
 
     @router.websocket("/ws/tracks")
+    @needs(Permission.WATCH)
     async def tracks(socket: WebSocket) -> None:
-        current_person().must(Permission.WATCH)
         await socket.accept()
-        screen = Screen(socket, console)
+        screen = Screen(socket, console, current_person())
         tasks = [
             asyncio.create_task(_hear(socket, screen)),
             asyncio.create_task(_speak(screen)),
-            asyncio.create_task(_watch_session(gate, socket.cookies.get(SESSION_COOKIE, ""))),
+            asyncio.create_task(_watch_session(again, screen)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +196,7 @@ async def _hear(socket: WebSocket, screen: Screen) -> int:
             return NOT_READABLE
         try:
             screen.hear(message)
-        except BadMessage as exc:
+        except (BadMessage, Forbidden) as exc:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await socket.send_text(json.dumps({"type": "error", "detail": str(exc)}, ensure_ascii=False))
 
@@ -186,9 +211,12 @@ async def _speak(screen: Screen) -> int:
             return 1000
 
 
-async def _watch_session(gate: SessionGate, token: str) -> int:
+async def _watch_session(again: Again, screen: Screen) -> int:
+    """Whether the person still may be here, and what they may do now."""
     while True:
         await asyncio.sleep(_SESSION_CHECK_S)
         with suppress(StoreUnavailable):
-            if await asyncio.to_thread(gate.find, token) is None:
+            person = await asyncio.to_thread(again, screen.person)
+            if person is None or not person.may(Permission.WATCH):
                 return SESSION_ENDED
+            screen.person = person

@@ -6,18 +6,33 @@ import asyncio
 import secrets
 from importlib import resources
 from typing import Final
-from urllib.parse import parse_qs
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from command.api.forms import fields
 from command.api.guard import CSRF_COOKIE, FORM_COOKIE, SESSION_COOKIE
-from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, language_of, login_page, password_page
+from command.api.pages import FIELD_LIMIT, LANGUAGE_COOKIE, code_page, language_of, login_page, password_page
 from command.api.problems import problem
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
-from command.operations.people import Accounts, PasswordRefused, SessionGate, SignInRefused, csrf_token, current_person
+from command.operations.access import Open, needs
+from command.operations.people import (
+    Accounts,
+    Due,
+    OpenedSession,
+    Origin,
+    PasswordRefused,
+    SessionGate,
+    SignInRefused,
+    csrf_token,
+    current_person,
+    token_hash,
+)
+from command.operations.second_factor import SecondFactors
 
+STAYS: Final = ("/login", "/second", "/password", "/account", "/people")
+"""Where somebody who switches the language stays; elsewhere the console is loaded anew."""
 _YEAR_S: Final = 365 * 24 * 3600
 _ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#13222f"/>'
@@ -26,20 +41,11 @@ _ICON: Final = (
 )
 
 
-async def fields(request: Request, *names: str) -> tuple[str, ...]:
-    """The named fields of a form. Raises HTTPException 422 where one is missing or too long."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-    values = tuple((form.get(name) or [""])[0] for name in names)
-    for name, value in zip(names, values, strict=True):
-        if not value or len(value) > FIELD_LIMIT:
-            raise HTTPException(422, f"the form's field {name!r} has {len(value)} characters; send 1 to {FIELD_LIMIT}")
-    return values
-
-
-def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure: bool) -> APIRouter:
+def login_router(
+    accounts: Accounts, factors: SecondFactors, *, gate: SessionGate, realm: Realm, secure: bool
+) -> APIRouter:
     """The routes of signing in. secure: cookies are for TLS only."""
     router = APIRouter(include_in_schema=False)
-    style = resources.files("command.api").joinpath("login.css").read_text("utf-8")
 
     def keep(response: Response, name: str, value: str, *, max_age_s: int, script_reads: bool = False) -> None:
         response.set_cookie(
@@ -57,25 +63,76 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         return page
 
     @router.get("/login")
+    @needs(Open.EVERYBODY)
     async def show_sign_in(request: Request) -> Response:
         note = text(language_of(request.cookies), "login.ended") if "ended" in request.query_params else None
         return sign_in_form(request, note=note)
 
     @router.post("/login")
+    @needs(Open.EVERYBODY)
     async def sign_in(request: Request) -> Response:
         login, password = await fields(request, "login", "password")
         language = language_of(request.cookies)
         try:
-            opened = await asyncio.to_thread(accounts.sign_in, login, password)
+            opened = await asyncio.to_thread(accounts.sign_in, login, password, origin=origin_of(request))
         except SignInRefused as exc:
             return sign_in_form(request, login=login, error=text(language, exc.key, **exc.params))
-        response = RedirectResponse("/password" if opened.user.must_change_password else "/", status_code=303)
+        if before := request.cookies.get(SESSION_COOKIE):  # whoever signs in anew leaves the session before
+            await asyncio.to_thread(accounts.sign_out, before)
+            gate.forget(token_hash(before))
+        return let_in(opened, "/second" if opened.code_due else "/")
+
+    def let_in(opened: OpenedSession, where: str) -> Response:
+        response = RedirectResponse("/password" if opened.user.must_change_password and where == "/" else where, 303)
         lasts_s = accounts.rules.session_lasts_s
         keep(response, SESSION_COOKIE, opened.token, max_age_s=lasts_s)
         keep(response, CSRF_COOKIE, csrf_token(opened.token), max_age_s=lasts_s, script_reads=True)
         return response
 
+    def code_form(request: Request, *, error: str | None = None) -> HTMLResponse:
+        csrf = csrf_token(request.cookies[SESSION_COOKIE])
+        return code_page(language_of(request.cookies), realm=realm, csrf=csrf, error=error)
+
+    @router.get("/second")
+    @needs(Open.SIGNED_IN)
+    async def show_code(request: Request) -> Response:
+        if current_person().due is not Due.CODE:
+            return RedirectResponse("/", status_code=303)
+        return code_form(request)
+
+    @router.post("/second")
+    @needs(Open.SIGNED_IN)
+    async def give_code(request: Request) -> Response:
+        person = current_person()
+        if person.due is not Due.CODE:
+            return RedirectResponse("/", status_code=303)
+        (code,) = await fields(request, "code")
+        try:
+            opened = await asyncio.to_thread(factors.give_code, person, code, origin=origin_of(request))
+        except SignInRefused as exc:
+            return code_form(request, error=text(language_of(request.cookies), exc.key, **exc.params))
+        gate.forget(person.session_id)
+        return let_in(opened, "/")
+
+    _password(router, accounts, gate=gate, realm=realm)
+
+    @router.post("/logout")
+    @needs(Open.SIGNED_IN)
+    async def leave(request: Request) -> Response:
+        await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
+        gate.forget(current_person().session_id)
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+        response.delete_cookie(CSRF_COOKIE, path="/", secure=secure, samesite="strict")
+        return response
+
+    _for_everybody(router, secure=secure)
+    return router
+
+
+def _password(router: APIRouter, accounts: Accounts, *, gate: SessionGate, realm: Realm) -> None:
     @router.get("/password")
+    @needs(Open.SIGNED_IN)
     async def show_password(request: Request) -> Response:
         return password_form(request)
 
@@ -92,41 +149,44 @@ def login_router(accounts: Accounts, *, gate: SessionGate, realm: Realm, secure:
         )
 
     @router.post("/password")
+    @needs(Open.SIGNED_IN)
     async def change_password(request: Request) -> Response:
         current, new, again = await fields(request, "current", "new", "again")
         try:
             await asyncio.to_thread(accounts.change_password, current_person(), current, new, again)
         except PasswordRefused as exc:
             return password_form(request, error=text(language_of(request.cookies), exc.key, **exc.params))
-        gate.forget(request.cookies[SESSION_COOKIE])
+        gate.forget(current_person().session_id)
         return RedirectResponse("/", status_code=303)
 
-    @router.post("/logout")
-    async def leave(request: Request) -> Response:
-        await asyncio.to_thread(accounts.sign_out, request.cookies[SESSION_COOKIE])
-        gate.forget(request.cookies[SESSION_COOKIE])
-        response = RedirectResponse("/login", status_code=303)
-        response.delete_cookie(SESSION_COOKIE, path="/")
-        response.delete_cookie(CSRF_COOKIE, path="/")
-        return response
+
+def _for_everybody(router: APIRouter, *, secure: bool) -> None:
+    style = resources.files("command.api").joinpath("login.css").read_text("utf-8")
 
     @router.post("/language")
+    @needs(Open.EVERYBODY)
     async def switch_language(request: Request) -> Response:
         (language,) = await fields(request, "language")
         if language not in LANGUAGES:
             return problem(422, f"language {language!r}; choose from {', '.join(LANGUAGES)}")
         referer = request.headers.get("referer", "")
-        back = next((p for p in ("/login", "/password") if referer.partition("?")[0].endswith(p)), "/")
+        back = next((p for p in STAYS if referer.partition("?")[0].endswith(p)), "/")
         response = RedirectResponse(back, status_code=303)
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, samesite="strict", secure=secure, path="/")
         return response
 
     @router.get("/login.css")
+    @needs(Open.EVERYBODY)
     async def login_style() -> Response:
         return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
     @router.get("/favicon.ico")
+    @needs(Open.EVERYBODY)
     async def icon() -> Response:
         return Response(_ICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
 
-    return router
+
+def origin_of(request: Request) -> Origin:
+    """Where a sign-in comes from."""
+    address = request.client.host if request.client is not None else ""
+    return Origin(address=address, browser=request.headers.get("user-agent", ""))

@@ -29,20 +29,35 @@ def login_page(
 ) -> HTMLResponse:
     """The sign-in form. error and note are texts for the reader, already in their language."""
     body = (
-        _message(error, note)
-        + f'<form method="post" action="/login">{_csrf(csrf)}'
-        + _field("login", text(language, "login.login"), value=login, autocomplete="username", focus=not login)
-        + _field(
+        message(error, note)
+        + f'<form method="post" action="/login">{csrf_field(csrf)}'
+        + field("login", text(language, "login.login"), value=login, autocomplete="username", focus=not login)
+        + field(
             "password",
             text(language, "login.password"),
             kind="password",
             autocomplete="current-password",
             focus=bool(login),
         )
-        + f'<button type="submit" class="go">{_t(language, "login.enter")}</button></form>'
-        + f'<p class="help">{_t(language, "login.help")}</p>'
+        + f'<button type="submit" class="go">{words(language, "login.enter")}</button></form>'
+        + f'<p class="help">{words(language, "login.help")}</p>'
     )
-    return _page(language, text(language, "login.title"), body, realm=realm, csrf=csrf, status=400 if error else 200)
+    return page(language, text(language, "login.title"), body, realm=realm, csrf=csrf, status=400 if error else 200)
+
+
+def code_page(language: str, *, realm: Realm, csrf: str, error: str | None = None) -> HTMLResponse:
+    """The second step of signing in: the form for a one-time code."""
+    body = (
+        message(error, None)
+        + f'<form method="post" action="/second">{csrf_field(csrf)}'
+        + field("code", text(language, "login.code"), autocomplete="one-time-code", focus=True)
+        + f'<button type="submit" class="go">{words(language, "login.enter")}</button></form>'
+        + f'<p class="help">{words(language, "login.code_help")}</p>'
+        + f'<form method="post" action="/logout">{csrf_field(csrf)}'
+        + f'<button type="submit" class="quiet">{words(language, "login.leave")}</button></form>'
+    )
+    title = text(language, "login.code_title")
+    return page(language, title, body, realm=realm, csrf=csrf, status=400 if error else 200)
 
 
 def password_page(
@@ -51,50 +66,52 @@ def password_page(
     """The form that changes a password; `must` where it is somebody's first sign-in."""
     note = text(language, "login.must_change") if must else None
     body = (
-        _message(error, note)
-        + f'<form method="post" action="/password">{_csrf(csrf)}'
+        message(error, note)
+        + f'<form method="post" action="/password">{csrf_field(csrf)}'
         + f'<input type="text" name="username" value="{escape(who)}" autocomplete="username" hidden>'
-        + _field(
+        + field(
             "current",
             text(language, "login.current_password"),
             kind="password",
             autocomplete="current-password",
             focus=True,
         )
-        + _field("new", text(language, "login.new_password"), kind="password", autocomplete="new-password")
-        + _field("again", text(language, "login.new_again"), kind="password", autocomplete="new-password")
+        + field("new", text(language, "login.new_password"), kind="password", autocomplete="new-password")
+        + field("again", text(language, "login.new_again"), kind="password", autocomplete="new-password")
         + f'<p class="help">{escape(text(language, "login.password_rules", minimum=minimum))}</p>'
-        + f'<button type="submit" class="go">{_t(language, "login.change")}</button></form>'
-        + f'<form method="post" action="/logout">{_csrf(csrf)}'
-        + f'<button type="submit" class="quiet">{_t(language, "login.leave")}</button></form>'
+        + f'<button type="submit" class="go">{words(language, "login.change")}</button></form>'
+        + f'<form method="post" action="/logout">{csrf_field(csrf)}'
+        + f'<button type="submit" class="quiet">{words(language, "login.leave")}</button></form>'
     )
     title = text(language, "login.change_title")
-    return _page(language, title, body, realm=realm, csrf=csrf, status=400 if error else 200)
+    return page(language, title, body, realm=realm, csrf=csrf, status=400 if error else 200)
 
 
 def database_away_page(language: str) -> HTMLResponse:
     """What somebody sees who is not known to this process yet while the database is away."""
-    what, next_step = _t(language, "login.database_away"), _t(language, "login.database_away_next")
+    what, next_step = words(language, "login.database_away"), words(language, "login.database_away_next")
     body = f'<p class="error" role="alert">{what}</p><p class="help">{next_step}</p>'
-    return _page(language, text(language, "login.database_away_title"), body, status=503)
+    return page(language, text(language, "login.database_away_title"), body, status=503)
 
 
-def _t(language: str, key: str) -> str:
+def words(language: str, key: str) -> str:
+    """A text as HTML."""
     return escape(text(language, key))
 
 
-def _csrf(token: str) -> str:
+def csrf_field(token: str) -> str:
+    """What every form sends back; see command.api.guard."""
     return f'<input type="hidden" name="csrf" value="{escape(token)}">'
 
 
-def _message(error: str | None, note: str | None) -> str:
+def message(error: str | None, note: str | None) -> str:
+    """What went wrong, and what there is to know, above a form."""
     shown = f'<p class="note">{escape(note)}</p>' if note else ""
     return shown + (f'<p class="error" role="alert" id="error">{escape(error)}</p>' if error else "")
 
 
-def _field(
-    name: str, label: str, *, kind: str = "text", value: str = "", autocomplete: str, focus: bool = False
-) -> str:
+def field(name: str, label: str, *, kind: str = "text", value: str = "", autocomplete: str, focus: bool = False) -> str:
+    """A labelled input that must be filled in."""
     attributes = f' value="{escape(value)}"' if value else ""
     attributes += " autofocus" if focus else ""
     return (
@@ -107,33 +124,43 @@ def _field(
 def _languages(language: str, csrf: str) -> str:
     buttons = "".join(
         f'<button type="submit" name="language" value="{code}" lang="{code}"'
-        f"{' aria-current=true' if code == language else ''}>{_t(code, 'console.language_name')}</button>"
+        f"{' aria-current=true' if code == language else ''}>{words(code, 'console.language_name')}</button>"
         for code in LANGUAGES
     )
-    label = _t(language, "console.language")
-    return (
-        f'<form method="post" action="/language" class="languages" aria-label="{label}">{_csrf(csrf)}{buttons}</form>'
-    )
+    label = words(language, "console.language")
+    inside = csrf_field(csrf) + buttons
+    return f'<form method="post" action="/language" class="languages" aria-label="{label}">{inside}</form>'
 
 
-def _page(
-    language: str, title: str, body: str, *, realm: Realm | None = None, csrf: str = "", status: int = 200
+def page(
+    language: str,
+    title: str,
+    body: str,
+    *,
+    realm: Realm | None = None,
+    csrf: str = "",
+    status: int = 200,
+    back: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    name = _t(language, "console.name")
+    """A whole page. back: for pages of those who are signed in, which are wider: where its links lead, by text key."""
+    name = words(language, "console.name")
     banner = ""
     if realm is not None:
-        word = _t(language, f"console.realm_{realm.kind.value}")
+        word = words(language, f"console.realm_{realm.kind.value}")
         banner = (
             f'<p class="realm realm-{realm.kind.value}"><strong>{word}</strong><span>{escape(realm.name)}</span></p>'
         )
     switch = _languages(language, csrf) if csrf else ""
-    motto = _t(language, "console.motto")
+    motto = words(language, "console.motto")
+    links = "".join(f'<a href="{href}">{words(language, key)}</a>' for key, href in (back or {}).items())
+    nav = f'<nav aria-label="{words(language, "account.ways")}">{links}</nav>' if links else ""
     return HTMLResponse(
         f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)} - {name}</title><link rel="stylesheet" href="{FONT_STYLE}">'
         '<link rel="stylesheet" href="/login.css"></head>'
-        f'<body>{banner}<main><h1><span class="mark" aria-hidden="true"></span>{name}</h1>'
+        f"<body>{banner}<main{' class=wide' if nav else ''}>{nav}"
+        f'<h1><span class="mark" aria-hidden="true"></span>{name}</h1>'
         f'<p class="motto">{motto}</p><h2>{escape(title)}</h2>{body}</main>{switch}</body></html>',
         status_code=status,
     )

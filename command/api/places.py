@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_person
+from command.operations.people import Permission
 
 
 def places_router(console: Console) -> APIRouter:
@@ -15,8 +16,8 @@ def places_router(console: Console) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/facilities")
+    @needs(Permission.WATCH)
     async def facilities() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         features = [
             {
                 "type": "Feature",

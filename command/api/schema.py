@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from command.api.problems import MEDIA_TYPE
+from command.operations.access import needs
+from command.operations.people import Permission
 
 SCHEMA_PATH: Final = "/api/openapi.json"
 _PROBLEM: Final = {
@@ -33,7 +35,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def describe(web: FastAPI, *, cookie: str, csrf_header: str) -> None:
-    """Have the application tell its schema: /api alone, with the session that each request needs."""
+    """Have the application tell its schema: /api alone, with the session or the token that each request needs."""
 
     def openapi() -> dict[str, Any]:
         if web.openapi_schema is None:
@@ -50,9 +52,15 @@ def describe(web: FastAPI, *, cookie: str, csrf_header: str) -> None:
                     "description": "The value of the cookie _csrf_token, with every request that is not GET; the "
                     "header Origin must be this server.",
                 },
+                "token": {"type": "http", "scheme": "bearer", "description": "An API token, made at /account."},
             }
-            whole["security"] = [{"session": [], "form": []}]
+            whole["security"] = [{"session": [], "form": []}, {"token": []}]
             web.openapi_schema = whole
         return web.openapi_schema
 
     web.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
+
+    @web.get(SCHEMA_PATH, include_in_schema=False)
+    @needs(Permission.WATCH)
+    async def schema() -> dict[str, Any]:
+        return web.openapi()

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from command.domain.clock import DataClock, from_us
+from command.operations.access import Open, needs
 from command.operations.console import Console
 from command.operations.people import Permission, SessionGate, current_person
 
@@ -19,8 +20,8 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
     router = APIRouter(prefix="/api")
 
     @router.get("/realm")
+    @needs(Permission.WATCH)
     async def realm() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         now_us = console.clock.now_us()
         newest_us = console.picture.newest_us
         return {
@@ -35,8 +36,8 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
         }
 
     @router.get("/pulse")
+    @needs(Permission.WATCH)
     async def pulse() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         store, newest_us = console.health.store, console.picture.newest_us
         return {
             "realm_now_ms": console.clock.now_us() // 1_000,
@@ -49,8 +50,8 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
         }
 
     @router.get("/health")
+    @needs(Permission.WATCH)
     async def health() -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         seen = console.health
         queues = seen.queues
         return {
@@ -79,6 +80,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
         }
 
     @router.get("/session")
+    @needs(Open.SIGNED_IN)
     async def session() -> dict[str, Any]:
         person = current_person()
         return {
@@ -89,6 +91,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
         }
 
     @router.post("/session/active", status_code=204)
+    @needs(Open.SIGNED_IN)
     async def active() -> Response:
         await asyncio.to_thread(gate.touch, current_person())
         return Response(status_code=204)

@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from command.i18n import texts
-from command.operations.people import Permission, current_person
+from command.operations.access import needs
+from command.operations.people import Permission
 
 SHOWN: Final = (
     "alarm.",
@@ -31,8 +32,8 @@ def texts_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/texts/{language}.js")
+    @needs(Permission.WATCH)
     async def script(language: Literal["ja", "en"]) -> Response:
-        current_person().must(Permission.WATCH)
         shown = {key: words for key, words in texts(language).items() if key.startswith(SHOWN)}
         body = f"window.mizugiwaTexts = Object.freeze({json.dumps(shown, ensure_ascii=False)});"
         return Response(body, media_type="text/javascript")

@@ -7,7 +7,8 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException
 from starlette.responses import FileResponse, Response
 
-from command.operations.people import Permission, current_person
+from command.operations.access import needs
+from command.operations.people import Permission
 
 
 def tiles_router(basemap: Path) -> APIRouter:
@@ -15,8 +16,8 @@ def tiles_router(basemap: Path) -> APIRouter:
     router = APIRouter()
 
     @router.get("/tiles/japan.pmtiles")
+    @needs(Permission.WATCH)
     def japan() -> Response:
-        current_person().must(Permission.WATCH)
         if not basemap.is_file():
             raise HTTPException(404, "the basemap has not been built; run `make up`, which builds it")
         return FileResponse(

@@ -11,8 +11,9 @@ from fastapi import APIRouter, HTTPException, Query
 
 from command.domain.clock import US_PER_S, from_us
 from command.domain.track import Track, TrackStatus
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_language, current_person
+from command.operations.people import Permission, current_language
 
 HISTORY_LIMIT: Final = 5_000
 HISTORY_HOURS: Final = 7 * 24
@@ -24,28 +25,28 @@ def tracks_router(console: Console) -> APIRouter:
     router = APIRouter(prefix="/api/tracks")
 
     @router.get("")
+    @needs(Permission.WATCH)
     async def find_tracks(
         search: Annotated[str, Query(max_length=100)] = "", limit: Annotated[int, Query(ge=1, le=1_000)] = 100
     ) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         found = console.picture.find(search, limit=limit)
         return {"tracks": [track_json(console, track) for track in found], "all": len(console.picture)}
 
     @router.get("/{track_id}")
+    @needs(Permission.WATCH)
     async def one_track(track_id: uuid.UUID) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         track = console.picture.track(track_id)
         if track is None:
             raise HTTPException(404, f"there is no track {track_id} in {console.realm.name}; search for it by name")
         return track_json(console, track)
 
     @router.get("/{track_id}/history")
+    @needs(Permission.WATCH)
     async def history(
         track_id: uuid.UUID,
         hours: Annotated[float, Query(gt=0, le=HISTORY_HOURS)] = 6.0,
         limit: Annotated[int, Query(ge=1, le=HISTORY_LIMIT)] = 2_000,
     ) -> dict[str, Any]:
-        current_person().must(Permission.WATCH)
         to_us = console.clock.now_us() + 1
         states = await asyncio.to_thread(
             console.history, track_id, from_us=to_us - int(hours * 3_600 * US_PER_S), to_us=to_us, limit=limit

@@ -8,36 +8,53 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
+from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.live import live_router
 from command.api.login import login_router
+from command.api.people import people_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
-from command.api.schema import PROBLEMS, SCHEMA_PATH, describe
+from command.api.rate import RateLimit, RateRules
+from command.api.schema import PROBLEMS, describe
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
 from command.operations.people import Accounts, SessionGate
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024
 _GZIP_LEVEL: Final = 5
 
-ConsoleMount = Callable[[FastAPI], Sequence[str]]
-"""Adds the pages to the application and returns the CSP hashes of their inline scripts."""
+
+ConsoleMount = Callable[[FastAPI], Mounted]
+"""Adds the pages to the application."""
 
 
 def make_web(
-    *, console: Console, accounts: Accounts, gate: SessionGate, basemap: Path, mount: ConsoleMount, secure: bool
+    *,
+    console: Console,
+    accounts: Accounts,
+    factors: SecondFactors,
+    tokens: ApiTokens,
+    gate: SessionGate,
+    basemap: Path,
+    mount: ConsoleMount,
+    secure: bool,
+    rate: RateRules | None = None,
 ) -> FastAPI:
     """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
 
@@ -52,38 +69,52 @@ def make_web(
         finally:
             await asyncio.to_thread(console.stop)
 
+    of_the_pages: dict[str, Need] = {}
     web = FastAPI(
         title="Mizugiwa",
         docs_url=None,
         redoc_url=None,
-        openapi_url=SCHEMA_PATH,
+        openapi_url=None,
         responses=PROBLEMS,
         lifespan=lifespan,
+        dependencies=[Depends(permission_check(of_the_pages))],
     )
     describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
     add_area_problems(web)
     for router in (
-        login_router(accounts, gate=gate, realm=console.realm, secure=secure),
+        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
+        account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
+        people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
         incidents_router(console),
         tracks_router(console),
         areas_router(console),
         places_router(console),
         state_router(console, gate),
-        live_router(console, gate),
+        live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),
         texts_router(),
     ):
         web.include_router(router)
-    hashes = mount(web)
+    mounted = mount(web)
+    of_the_pages |= mounted.needs
+    refuse_unchecked(web, mounted.folders)
 
     @web.get("/{path:path}", include_in_schema=False)
+    @needs(Open.SIGNED_IN)
     async def nothing_there(path: str) -> JSONResponse:
         return problem(404, f"there is nothing at /{path}; the console is at /")
 
     web.add_middleware(_Gzip)
-    web.add_middleware(Guard, gate=gate, content_security_policy=content_security_policy(hashes), secure=secure)
+    web.add_middleware(
+        Guard,
+        gate=gate,
+        tokens=tokens,
+        rate=RateLimit(rate or RateRules()),
+        content_security_policy=content_security_policy(mounted.script_hashes),
+        secure=secure,
+    )
     return web
 
 

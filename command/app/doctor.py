@@ -9,6 +9,7 @@ from typing import Final
 
 from alerts.engine import BadRuleConfig, check_rule_config
 from command.app.sources import make_feeds
+from command.operations.keys import AUDIT_KEY, CODES_KEY, BadKey, audit_key, codes_key
 from command.services.doctor import Finding, examine
 from command.settings import BadSettings, Settings
 
@@ -37,3 +38,20 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
             check_rule_config(rule, config)
         except BadRuleConfig as exc:
             yield Finding(what=f"rules.{rule}", well=False, detail=str(exc), mend="correct it in the settings file")
+    yield from _keys(settings.keys_dir)
+
+
+def _keys(keys_dir: Path) -> Iterator[Finding]:
+    """The keys that were made. One that is not there yet is made at the first start."""
+    for name, read in ((AUDIT_KEY, audit_key), (CODES_KEY, codes_key)):
+        path = keys_dir / name
+        if not path.exists():
+            continue
+        try:
+            read(keys_dir)
+        except BadKey as exc:
+            yield Finding(
+                what=name, well=False, detail=str(exc), mend=f"chmod 600 {path}, or put it back from its copy"
+            )
+        else:
+            yield Finding(what=name, well=True, detail="can be read by its own account only")

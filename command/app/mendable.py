@@ -8,6 +8,8 @@ from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
 from command.operations.areas import AreaRefused
 from command.operations.drill import BadPorts, UnknownScenario
+from command.operations.keys import BadKey
+from command.operations.people import BadAccount
 from command.operations.replay import ReplayStopped
 from command.services import AlreadyRunning, ServiceMissing
 from command.settings import BadSettings
@@ -20,7 +22,9 @@ from sensors.recordings import BadRecording
 MENDABLE: Final = (
     AlreadyRunning,
     AreaRefused,
+    BadAccount,
     BadFile,
+    BadKey,
     BadPorts,
     BadRecording,
     BadRuleConfig,

@@ -1,9 +1,10 @@
-"""Intake and dispatch: the two processes behind the picture and the alerts."""
+"""Intake and dispatch: the two processes behind the picture and the alerts. Dispatch seals the audit log beside it."""
 
 from __future__ import annotations
 
 import threading
 
+from command.app.auditing import sealing
 from command.app.program import Program
 from command.operations import dispatch, intake
 
@@ -15,12 +16,13 @@ def run_intake(program: Program, stop: threading.Event) -> None:
 
 def run_dispatch(program: Program, stop: threading.Event) -> None:
     """The verb `dispatch`."""
-    dispatch.run(
-        engine=program.engine,
-        database_url=program.endpoints.database_url,
-        amqp_url=program.endpoints.amqp_url,
-        realm=program.realm,
-        teams=program.teams,
-        clock=program.clock(stop),
-        stop=stop,
-    )
+    with sealing(program):
+        dispatch.run(
+            engine=program.engine,
+            database_url=program.endpoints.database_url,
+            amqp_url=program.endpoints.amqp_url,
+            realm=program.realm,
+            teams=program.teams,
+            clock=program.clock(stop),
+            stop=stop,
+        )

@@ -6,12 +6,18 @@ import threading
 
 import uvicorn
 
+from command.api.rate import RateRules
 from command.api.web import make_web
+from command.app.accounts import account_rules
 from command.app.program import Program
 from command.bus import QueueWatch
 from command.operations import dispatch
+from command.operations.codes import CodeKey
 from command.operations.console import Console
-from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.keys import codes_key
+from command.operations.people import Accounts, SessionGate
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 from dashboards.shell import mount_console
 from maps.basemap import TILES_FILE
 
@@ -19,7 +25,8 @@ from maps.basemap import TILES_FILE
 def run_web(program: Program, stop: threading.Event) -> None:
     """The verb `web`: the console, until SIGTERM or Ctrl-C, which the HTTP server takes itself."""
     web = program.settings.web
-    rules = AccountRules(session_lasts_s=int(web.session_hours * 3600))
+    rules = account_rules(program.settings)
+    code_key = CodeKey(codes_key(program.settings.keys_dir))
     with QueueWatch(
         program.endpoints.amqp_url, program.realm.vhost, dispatch.watched_queues(program.teams), name="mizugiwa web"
     ) as watch:
@@ -30,9 +37,13 @@ def run_web(program: Program, stop: threading.Event) -> None:
             clock=program.clock(stop),
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
         )
+        accounts = Accounts(program.engine, rules=rules)
         application = make_web(
             console=console,
-            accounts=Accounts(program.engine, rules=rules),
+            accounts=accounts,
+            factors=SecondFactors(program.engine, accounts=accounts, key=code_key),
+            tokens=ApiTokens(program.engine, accounts=accounts, longest_days=program.settings.people.token_days),
+            rate=RateRules(requests_per_s=web.requests_per_s, burst=web.requests_burst),
             gate=SessionGate(program.engine, rules=rules),
             basemap=TILES_FILE,
             mount=lambda server: mount_console(server, console),

@@ -140,7 +140,8 @@ class AreaBook:
         self, features: Sequence[Feature], *, default_kind: AreaKind, by: str, dry_run: bool
     ) -> list[Imported]:
         """Take the areas of a file, all or none: a known slug, or else a known pair of names, is changed, others are
-        made. default_kind: of what says none. dry_run: say what would be done. Raises ImportRefused, AreaRefused.
+        made. default_kind: of what says none. by: who answers for it; that they may edit areas, the caller has asked.
+        dry_run: say what would be done. Raises ImportRefused, AreaRefused.
         """
         now_us = self._clock.now_us()
         with realm_session(self._engine, self._realm) as session:

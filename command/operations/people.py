@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import Role, User
+from command.i18n import text
 from command.store.audit import append_audit
 from command.store.engine import StoreUnavailable, shared_session
 from command.store.people import (
+    LoginTaken,
     UnknownUser,
+    WebSession,
     clear_login_failures,
     close_session,
     close_user_sessions,
@@ -30,34 +35,54 @@ from command.store.people import (
     count_users,
     create_user,
     find_session,
+    find_user,
     find_user_by_login,
+    list_sessions,
     list_users,
+    lock_admins,
     open_session,
     password_hash_of,
     record_login_failure,
+    save_rights,
     set_password,
     touch_session,
 )
+from command.store.second_factor import drop_factor, find_factor
+from command.store.tokens import drop_tokens
 
 __all__ = [
     "CURRENT_LANGUAGE",
     "CURRENT_PERSON",
     "AccountRules",
     "Accounts",
+    "BadAccount",
+    "Due",
     "Forbidden",
+    "LastAdmin",
+    "LoginTaken",
     "OpenedSession",
+    "Origin",
     "PasswordRefused",
     "Permission",
     "Person",
     "SessionGate",
     "SignInRefused",
     "StoreUnavailable",
+    "UnknownSession",
+    "UnknownUser",
+    "WebSession",
     "csrf_token",
     "current_language",
     "current_person",
 ]
 
 FIRST_LOGIN: Final = "admin"
+LOGIN_LIMIT: Final = 64
+NAME_LIMIT: Final = 100
+_LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
+CODE_WITHIN_S: Final = 5 * 60
+"""How long a right password waits for its one-time code."""
+_BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
 _CACHE_S: Final = 5.0
 _CACHE_LIMIT: Final = 1_000
@@ -80,6 +105,7 @@ class Permission(StrEnum):
     COMMENT_ON_INCIDENTS = "comment on incidents"
     LINK_TO_INCIDENTS = "link to incidents"
     MOVE_OWN_TASKS = "move tasks given to them"
+    MANAGE_PEOPLE = "manage people"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
@@ -93,6 +119,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.COMMENT_ON_INCIDENTS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
+    Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }
 
 
@@ -112,6 +139,38 @@ class PasswordRefused(SignInRefused):
     """A password that cannot be taken, and why."""
 
 
+class Due(StrEnum):
+    """What somebody has to do before anything else, in this order."""
+
+    CODE = "code"
+    PASSWORD = "password"  # noqa: S105 - the word
+    SECOND_FACTOR = "second factor"
+
+
+class BadAccount(ValueError):
+    """An account that cannot be made like this; `key` names a text of people.*, with its params."""
+
+    def __init__(self, key: str, **params: Any) -> None:
+        super().__init__(text("en", key, **params))
+        self.key, self.params = key, params
+
+
+class LastAdmin(BadAccount):
+    """Nobody could manage people any more."""
+
+
+class UnknownSession(BadAccount):
+    """The person has no such session."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a sign-in came from: the address, and the browser as it names itself."""
+
+    address: str = ""
+    browser: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountRules:
     """Limits of sessions and passwords. Failures are counted a login, over the window that it is then locked for."""
@@ -122,22 +181,44 @@ class AccountRules:
     failures_allowed: int = 5
     locked_for_s: int = 15 * 60
     password_minimum: int = 12
+    second_factor_roles: frozenset[Role] = frozenset()
+    """Who has one of these must give a one-time code."""
+
+    def due(self, user: User, *, second_factor: bool, code_due: bool = False) -> Due | None:
+        """What a person has to do first. second_factor: they have one. code_due: their session waits for a code."""
+        if code_due:
+            return Due.CODE
+        if user.must_change_password:
+            return Due.PASSWORD
+        return Due.SECOND_FACTOR if user.roles & self.second_factor_roles and not second_factor else None
+
+    def ends_at_us(self, expires_at_us: int, active_at_us: int) -> int:
+        """When a session is over that nobody touches any more."""
+        return min(expires_at_us, active_at_us + self.idle_limit_s * US_PER_S)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """Who is behind a request: the account and its session. session_id is the token's hash."""
+    """Who is behind a request: the account and its session. session_id is the token's hash. due: what they have to do
+    before anything else. scopes: what an API token is for, None in a session of their own.
+    """
 
     user: User
     session_id: bytes
     expires_at_us: int
     active_at_us: int
+    due: Due | None = None
+    scopes: frozenset[Permission] | None = None
 
     def may(self, permission: Permission) -> bool:
-        return bool(self.user.roles & GRANTS[permission])
+        """By their roles as they are now, and by the token's scopes where they come with one."""
+        granted = bool(self.user.roles & GRANTS[permission])
+        return granted and (self.scopes is None or permission in self.scopes)
 
     def must(self, permission: Permission) -> None:
-        """Raises Forbidden where no role of this person grants it."""
+        """Raises Forbidden where no role of this person grants it, or the token they come with is not for it."""
+        if self.scopes is not None and permission not in self.scopes:
+            raise Forbidden(f"this token may not {permission.value}; make one with that scope at /account")
         if not self.may(permission):
             needed = ", ".join(sorted(GRANTS[permission]))
             raise Forbidden(f"{self.user.login} may not {permission.value}; this needs one of the roles {needed}")
@@ -145,10 +226,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedSession:
-    """What sign-in gives: the token is shown to the browser once and stored hashed."""
+    """What sign-in gives: the token is shown to the browser once and stored hashed. code_due: a code is next."""
 
     token: str
     user: User
+    code_due: bool
 
 
 CURRENT_PERSON: ContextVar[Person | None] = ContextVar("current_person", default=None)
@@ -181,7 +263,13 @@ def token_hash(token: str) -> bytes:
 class Accounts:
     """Accounts and sign-in. Every method may raise StoreUnavailable."""
 
-    def __init__(self, engine: Engine, *, rules: AccountRules | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        rules: AccountRules | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._engine = engine
         self._clock = clock or SystemClock()
         self.rules = rules or AccountRules()
@@ -212,7 +300,13 @@ class Accounts:
         return FIRST_LOGIN, password
 
     def create(self, login: str, display_name: str, roles: frozenset[Role], *, by: str) -> str:
-        """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken."""
+        """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken, BadAccount."""
+        if not _LOGIN.fullmatch(login):
+            raise BadAccount("people.bad_login", limit=LOGIN_LIMIT)
+        display_name = " ".join(display_name.split())
+        if not 0 < len(display_name) <= NAME_LIMIT:
+            raise BadAccount("people.bad_name", limit=NAME_LIMIT)
+        _refuse_no_role(roles)
         password = secrets.token_urlsafe(12)
         user = User(
             user_id=uuid.uuid4(), login=login, display_name=display_name, roles=roles, must_change_password=True
@@ -231,18 +325,17 @@ class Accounts:
         return password
 
     def reset_password(self, login: str, *, by: str) -> str:
-        """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, and a
-        lock by failures is lifted. Raises UnknownUser.
+        """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, their
+        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser.
         """
         password = secrets.token_urlsafe(12)
         now_us = self._clock.now_us()
         with shared_session(self._engine) as session:
-            user = find_user_by_login(session, login)
-            if user is None:
-                raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
+            user = _known(session, login)
             set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
             clear_login_failures(session, login)
             close_user_sessions(session, user.user_id)
+            drop_tokens(session, user.user_id)
             append_audit(session, actor=by, action="password.reset", target=login, detail={}, now_us=now_us)
         return password
 
@@ -251,9 +344,78 @@ class Accounts:
         with shared_session(self._engine) as session:
             return list_users(session)
 
-    def sign_in(self, login: str, password: str) -> OpenedSession:
-        """Open a session. Raises SignInRefused: wrong (whichever of the two it was), or locked and until when."""
+    def one(self, user_id: uuid.UUID) -> User:
+        """The account of this id. Raises UnknownUser."""
+        with shared_session(self._engine) as session:
+            user = find_user(session, user_id)
+        if user is None:
+            raise UnknownUser(f"there is no account {user_id}; it was deleted meanwhile")
+        return user
+
+    def set_roles(self, login: str, roles: frozenset[Role], *, by: str) -> None:
+        """What a person may do from now on. Raises UnknownUser, LastAdmin, BadAccount."""
+        _refuse_no_role(roles)
+        with shared_session(self._engine) as session:
+            self._save_rights(session, replace(_known(session, login), roles=roles), by=by, action="account.roles")
+
+    def set_disabled(self, login: str, disabled: bool, *, by: str) -> None:
+        """Shut an account, which ends its sessions, or open it again. Raises UnknownUser, LastAdmin."""
+        with shared_session(self._engine) as session:
+            user = replace(_known(session, login), disabled=disabled)
+            self._save_rights(session, user, by=by, action="account.disabled" if disabled else "account.enabled")
+            if disabled:
+                close_user_sessions(session, user.user_id)
+
+    def _save_rights(self, session: Session, user: User, *, by: str, action: str) -> None:
+        others = [admin for admin in lock_admins(session) if admin.user_id != user.user_id]
+        if not others and (user.disabled or Role.ADMIN not in user.roles):
+            raise LastAdmin("people.last_admin")
+        save_rights(session, user)
+        detail = {"roles": sorted(user.roles)}
+        append_audit(session, actor=by, action=action, target=user.login, detail=detail, now_us=self._clock.now_us())
+
+    def sessions(self, login: str | None = None) -> Sequence[WebSession]:
+        """The open sessions of a person, or of everybody, the newest first. Raises UnknownUser."""
         now_us = self._clock.now_us()
+        with shared_session(self._engine) as session:
+            found = list_sessions(session, None if login is None else _known(session, login).user_id)
+        return [
+            each
+            for each in found
+            if not each.code_due and now_us < self.rules.ends_at_us(each.expires_at_us, each.last_seen_us)
+        ]
+
+    def revoke(self, login: str, session_id: bytes, *, by: str) -> None:
+        """End one session of a person. Raises UnknownUser, UnknownSession."""
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            found = find_session(session, session_id)
+            if found is None or found.user.user_id != user.user_id:
+                raise UnknownSession("people.no_such_session")
+            close_session(session, session_id)
+            self._audit_revoked(session, user, n=1, by=by)
+
+    def revoke_all(self, login: str, *, by: str, but: bytes | None = None) -> None:
+        """End every session of a person; `but`: the one to keep. Raises UnknownUser."""
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            n = sum(each.session_id != but for each in list_sessions(session, user.user_id))
+            close_user_sessions(session, user.user_id, but=but)
+            self._audit_revoked(session, user, n=n, by=by)
+
+    def _audit_revoked(self, session: Session, user: User, *, n: int, by: str) -> None:
+        append_audit(
+            session,
+            actor=by,
+            action="session.revoked",
+            target=user.login,
+            detail={"sessions": n},
+            now_us=self._clock.now_us(),
+        )
+
+    def sign_in(self, login: str, password: str, *, origin: Origin | None = None) -> OpenedSession:
+        """Open a session. Raises SignInRefused: wrong (whichever of the two it was), or locked and until when."""
+        now_us, origin = self._clock.now_us(), origin or Origin()
         login = login.strip()
         self._refuse_locked(login, now_us=now_us)
         with shared_session(self._engine) as session:
@@ -263,9 +425,7 @@ class Accounts:
         if user is None or not right or user.disabled:
             self._count_failure(login, now_us=now_us)
             raise SignInRefused("login.wrong")
-        token = secrets.token_urlsafe(32)
         with shared_session(self._engine) as session:
-            clear_login_failures(session, login)
             if stored is not None and _HASHER.check_needs_rehash(stored):
                 set_password(
                     session,
@@ -274,15 +434,52 @@ class Accounts:
                     must_change=user.must_change_password,
                     now_us=now_us,
                 )
-            open_session(
-                session,
-                token_hash=token_hash(token),
-                user_id=user.user_id,
-                now_us=now_us,
-                expires_at_us=now_us + self.rules.session_lasts_s * US_PER_S,
+            factor = find_factor(session, user.user_id)
+            if factor is not None and factor.confirmed:
+                # failures are forgotten with the right code only: who has the password could guess codes without end
+                return self.open(session, user, origin, now_us=now_us, code_due=True)
+            clear_login_failures(session, login)
+            return self.open(session, user, origin, now_us=now_us)
+
+    def open(
+        self, session: Session, user: User, origin: Origin, *, now_us: int, code_due: bool = False, **detail: str
+    ) -> OpenedSession:
+        """A new session in this transaction. code_due: it may only give a one-time code, and waits for it a while."""
+        token = secrets.token_urlsafe(32)
+        lasts_s = CODE_WITHIN_S if code_due else self.rules.session_lasts_s
+        open_session(
+            session,
+            token_hash=token_hash(token),
+            user_id=user.user_id,
+            now_us=now_us,
+            expires_at_us=now_us + lasts_s * US_PER_S,
+            address=origin.address,
+            browser=origin.browser[:_BROWSER_LIMIT],
+            code_due=code_due,
+        )
+        if not code_due:
+            append_audit(
+                session, actor=user.login, action="session.opened", target=user.login, detail=detail, now_us=now_us
             )
-            append_audit(session, actor=login, action="session.opened", target=login, detail={}, now_us=now_us)
-        return OpenedSession(token=token, user=user)
+        return OpenedSession(token=token, user=user, code_due=code_due)
+
+    def reset_second_factor(self, login: str, *, by: str) -> None:
+        """For a person who lost their authenticator and recovery codes: it is off and their sessions end, a lock by
+        failures is lifted. Raises UnknownUser.
+        """
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            drop_factor(session, user.user_id)
+            clear_login_failures(session, login)
+            close_user_sessions(session, user.user_id)
+            append_audit(
+                session,
+                actor=by,
+                action="second_factor.reset",
+                target=user.login,
+                detail={},
+                now_us=self._clock.now_us(),
+            )
 
     def sign_out(self, token: str) -> None:
         """End a session; one that is already gone is no error."""
@@ -292,12 +489,7 @@ class Accounts:
     def change_password(self, person: Person, current: str, new: str, again: str) -> None:
         """Set a new password and end every other session of the person. Raises PasswordRefused and says why."""
         user, now_us = person.user, self._clock.now_us()
-        self._refuse_locked(user.login, now_us=now_us)
-        with shared_session(self._engine) as session:
-            stored = password_hash_of(session, user.user_id)
-        if stored is None or not self._matches(stored, current):
-            self._count_failure(user.login, now_us=now_us)
-            raise PasswordRefused("login.current_wrong")
+        self.check_password(person, current)
         if new != again:
             raise PasswordRefused("login.not_the_same")
         if not self.rules.password_minimum <= len(new) <= PASSWORD_MAXIMUM:
@@ -311,17 +503,38 @@ class Accounts:
                 session, actor=user.login, action="password.changed", target=user.login, detail={}, now_us=now_us
             )
 
-    def _refuse_locked(self, login: str, *, now_us: int) -> None:
-        since_us = now_us - self.rules.locked_for_s * US_PER_S
+    def check_password(self, person: Person, password: str) -> None:
+        """Whether it is the person who sits there. Raises PasswordRefused, SignInRefused where it is locked."""
+        user, now_us = person.user, self._clock.now_us()
+        self._refuse_locked(user.login, now_us=now_us)
         with shared_session(self._engine) as session:
-            failures = count_login_failures(session, login, since_us=since_us)
-        if failures >= self.rules.failures_allowed:
-            raise SignInRefused("login.locked", minutes=max(1, self.rules.locked_for_s // 60))
+            stored = password_hash_of(session, user.user_id)
+        if stored is None or not self._matches(stored, password):
+            self._count_failure(user.login, now_us=now_us)
+            raise PasswordRefused("login.current_wrong")
+
+    def _refuse_locked(self, login: str, *, now_us: int) -> None:
+        with shared_session(self._engine) as session:
+            locked = self.locked(session, login, now_us=now_us)
+        if locked:
+            raise self.lock_refusal()
+
+    def locked(self, session: Session, login: str, *, now_us: int) -> bool:
+        """Whether too many failures have locked this login."""
+        since_us = now_us - self.rules.locked_for_s * US_PER_S
+        return count_login_failures(session, login, since_us=since_us) >= self.rules.failures_allowed
+
+    def lock_refusal(self) -> SignInRefused:
+        return SignInRefused("login.locked", minutes=max(1, self.rules.locked_for_s // 60))
 
     def _count_failure(self, login: str, *, now_us: int) -> None:
         with shared_session(self._engine) as session:
-            record_login_failure(session, login, now_us=now_us)
-            append_audit(session, actor=login, action="session.refused", target=login, detail={}, now_us=now_us)
+            self.record_failure(session, login, now_us=now_us)
+
+    def record_failure(self, session: Session, login: str, *, now_us: int, **detail: str) -> None:
+        """Count a failed sign-in of this login."""
+        record_login_failure(session, login, now_us=now_us)
+        append_audit(session, actor=login, action="session.refused", target=login, detail=detail, now_us=now_us)
 
     def _hash(self, password: str) -> str:
         with self._hashing:
@@ -333,6 +546,18 @@ class Accounts:
                 return _HASHER.verify(stored, password)
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def _refuse_no_role(roles: frozenset[Role]) -> None:
+    if not roles:
+        raise BadAccount("people.no_role")
+
+
+def _known(session: Session, login: str) -> User:
+    user = find_user_by_login(session, login)
+    if user is None:
+        raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
+    return user
 
 
 @dataclass(slots=True)
@@ -358,7 +583,14 @@ class SessionGate:
 
         Raises StoreUnavailable for a session that this process does not know yet.
         """
-        session_id, now_us = token_hash(token), self._clock.now_us()
+        return self._find(token_hash(token))
+
+    def again(self, person: Person) -> Person | None:
+        """The same person as they are now; None where their session is over. Errors as `find`."""
+        return self._find(person.session_id)
+
+    def _find(self, session_id: bytes) -> Person | None:
+        now_us = self._clock.now_us()
         with self._lock:
             known = self._remembered.get(session_id)
         if known is None or now_us - known.checked_at_us > _CACHE_S * US_PER_S:
@@ -372,14 +604,19 @@ class SessionGate:
                     raise
                 known.checked_at_us = now_us
         if known is None or not self._open(known.person, now_us=now_us):
-            self.forget(token)
+            self.forget(session_id)
             return None
         return known.person
 
-    def forget(self, token: str) -> None:
+    def forget(self, session_id: bytes) -> None:
         """Ask the store the next time."""
         with self._lock:
-            self._remembered.pop(token_hash(token), None)
+            self._remembered.pop(session_id, None)
+
+    def forget_all(self) -> None:
+        """Ask the store the next time, for every session: somebody's rights or sessions were changed."""
+        with self._lock:
+            self._remembered.clear()
 
     def touch(self, person: Person) -> None:
         """The person used keyboard or pointer: their session is not idle."""
@@ -402,6 +639,7 @@ class SessionGate:
             session_id=session_id,
             expires_at_us=found.expires_at_us,
             active_at_us=found.last_seen_us,
+            due=self._rules.due(found.user, second_factor=found.second_factor, code_due=found.code_due),
         )
         with self._lock:
             before = self._remembered.pop(session_id, None)
@@ -413,5 +651,4 @@ class SessionGate:
         return known
 
     def _open(self, person: Person, *, now_us: int) -> bool:
-        idle_until_us = person.active_at_us + self._rules.idle_limit_s * US_PER_S
-        return not person.user.disabled and now_us < min(person.expires_at_us, idle_until_us)
+        return not person.user.disabled and now_us < self._rules.ends_at_us(person.expires_at_us, person.active_at_us)

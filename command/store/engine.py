@@ -85,6 +85,7 @@ def make_engine(database_url: str) -> Engine:
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         json_serializer=json_text,
+        hide_parameters=True,  # a statement's values may be hashes of passwords and tokens: they stay out of every log
         logging_name=connection_label(parameters),
     )
 

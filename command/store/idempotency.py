@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from command.store.tables import IDEMPOTENCY
 
 KEPT_US: Final = 7 * 24 * 3_600 * US_PER_S
 """A key is remembered this long."""
+_FORGOTTEN_AT_ONCE: Final = 100
 
 
 class KeyReused(ValueError):
@@ -27,7 +28,7 @@ def claim_key(
 
     Of two at the same time the second waits until the first one's transaction ends. Raises KeyReused.
     """
-    session.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.recorded_at < now_us - KEPT_US))
+    _forget_old(session, now_us=now_us)
     claimed = session.execute(
         insert(IDEMPOTENCY)
         .values(actor=actor, key=key, request_sha256=request_sha256, recorded_at=now_us)
@@ -41,6 +42,17 @@ def claim_key(
         raise KeyReused(f"the key {key!r} came before with another request; use a new key for each")
     outcome: Mapping[str, Any] = row.outcome or {}
     return outcome
+
+
+def _forget_old(session: Session, *, now_us: int) -> None:
+    """Some of what is old enough; what another transaction forgets just now is left to it."""
+    old = (
+        select(IDEMPOTENCY.c.actor, IDEMPOTENCY.c.key)
+        .where(IDEMPOTENCY.c.recorded_at < now_us - KEPT_US)
+        .limit(_FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(delete(IDEMPOTENCY).where(tuple_(IDEMPOTENCY.c.actor, IDEMPOTENCY.c.key).in_(old)))
 
 
 def keep_outcome(session: Session, *, actor: str, key: str, outcome: Mapping[str, Any]) -> None:

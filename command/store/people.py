@@ -6,14 +6,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S
 from command.domain.people import Role, User
-from command.store.tables import LOGIN_FAILURE, PERSON, WEB_SESSION
+from command.store.tables import LOGIN_FAILURE, PERSON, SECOND_FACTOR, WEB_SESSION
 from command.store.types import SafeText
 
 FAILURES_KEPT_US: Final = 24 * 3_600 * US_PER_S
@@ -30,15 +30,24 @@ class UnknownUser(LookupError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebSession:
-    """An open session and whose it is. The token itself is nowhere in the store, only its hash."""
+    """An open session and whose it is. session_id: the SHA-256 of its token, which itself is nowhere in the store.
+    address and browser: what the sign-in came from, as it said itself. code_due: the password was right, and the
+    one-time code is still to come. second_factor: the person has one.
+    """
 
+    session_id: bytes
     user: User
+    address: str
+    browser: str
+    code_due: bool
+    second_factor: bool
     opened_at_us: int
     last_seen_us: int
     expires_at_us: int
 
 
-def _user(row: Row[Any]) -> User:
+def user_of(row: Row[Any]) -> User:
+    """The account of a row that holds the columns of PERSON."""
     return User(
         user_id=row.user_id,
         login=row.login,
@@ -73,12 +82,31 @@ def create_user(session: Session, user: User, *, password_hash: str, now_us: int
 def find_user_by_login(session: Session, login: str) -> User | None:
     """The account with this login, case not minded; None where there is none."""
     row = session.execute(select(PERSON).where(_same_login(PERSON.c.login, login))).one_or_none()
-    return None if row is None else _user(row)
+    return None if row is None else user_of(row)
+
+
+def find_user(session: Session, user_id: uuid.UUID) -> User | None:
+    """The account of this id; None where there is none."""
+    row = session.execute(select(PERSON).where(PERSON.c.user_id == user_id)).one_or_none()
+    return None if row is None else user_of(row)
+
+
+def save_rights(session: Session, user: User) -> None:
+    """Store the roles of an account and whether it is disabled."""
+    session.execute(
+        update(PERSON).where(PERSON.c.user_id == user.user_id).values(roles=sorted(user.roles), disabled=user.disabled)
+    )
+
+
+def lock_admins(session: Session) -> list[User]:
+    """The administrators who can sign in; nobody else changes them until this transaction ends."""
+    query = select(PERSON).where(PERSON.c.roles.contains([Role.ADMIN.value]), PERSON.c.disabled.is_(False))
+    return [user_of(row) for row in session.execute(query.order_by(PERSON.c.user_id).with_for_update())]
 
 
 def list_users(session: Session) -> list[User]:
     """Every account, by login."""
-    return [_user(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
+    return [user_of(row) for row in session.execute(select(PERSON).order_by(func.lower(PERSON.c.login)))]
 
 
 def count_users(session: Session) -> int:
@@ -102,12 +130,29 @@ def set_password(session: Session, user_id: uuid.UUID, *, password_hash: str, mu
         raise UnknownUser(f"there is no account {user_id}; it was deleted meanwhile")
 
 
-def open_session(session: Session, *, token_hash: bytes, user_id: uuid.UUID, now_us: int, expires_at_us: int) -> None:
+def open_session(
+    session: Session,
+    *,
+    token_hash: bytes,
+    user_id: uuid.UUID,
+    now_us: int,
+    expires_at_us: int,
+    address: str = "",
+    browser: str = "",
+    code_due: bool = False,
+) -> None:
     """Open a web session under the SHA-256 of its token, 32 bytes. Sessions that are over are cleared away."""
     session.execute(delete(WEB_SESSION).where(WEB_SESSION.c.expires_at <= now_us))
     session.execute(
         insert(WEB_SESSION).values(
-            token_sha256=token_hash, user_id=user_id, opened_at=now_us, last_seen_at=now_us, expires_at=expires_at_us
+            token_sha256=token_hash,
+            user_id=user_id,
+            opened_at=now_us,
+            last_seen_at=now_us,
+            expires_at=expires_at_us,
+            address=address,
+            browser=browser,
+            code_due=code_due,
         )
     )
 
@@ -117,13 +162,46 @@ def find_session(session: Session, token_hash: bytes) -> WebSession | None:
 
     Whether it is over (expires_at_us, disabled) is for the caller, who has the clock.
     """
-    query = select(PERSON, WEB_SESSION).join(WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id)
-    row = session.execute(query.where(WEB_SESSION.c.token_sha256 == token_hash)).one_or_none()
-    if row is None:
-        return None
-    return WebSession(
-        user=_user(row), opened_at_us=row.opened_at, last_seen_us=row.last_seen_at, expires_at_us=row.expires_at
+    row = session.execute(_sessions().where(WEB_SESSION.c.token_sha256 == token_hash)).one_or_none()
+    return None if row is None else _web_session(row)
+
+
+def list_sessions(session: Session, user_id: uuid.UUID | None = None) -> list[WebSession]:
+    """The sessions of a person, or of everybody, the newest first. See find_session for those that are over."""
+    query = _sessions().order_by(WEB_SESSION.c.opened_at.desc(), WEB_SESSION.c.token_sha256)
+    if user_id is not None:
+        query = query.where(WEB_SESSION.c.user_id == user_id)
+    return [_web_session(row) for row in session.execute(query)]
+
+
+def _sessions() -> Select[Any]:
+    return select(PERSON, WEB_SESSION, has_second_factor().label("second_factor")).join(
+        WEB_SESSION, WEB_SESSION.c.user_id == PERSON.c.user_id
     )
+
+
+def _web_session(row: Row[Any]) -> WebSession:
+    return WebSession(
+        session_id=row.token_sha256,
+        user=user_of(row),
+        opened_at_us=row.opened_at,
+        last_seen_us=row.last_seen_at,
+        expires_at_us=row.expires_at,
+        address=row.address,
+        browser=row.browser,
+        code_due=row.code_due,
+        second_factor=row.second_factor,
+    )
+
+
+def has_second_factor() -> ColumnElement[bool]:
+    """Whether the PERSON of a query has a confirmed second factor."""
+    return exists().where(SECOND_FACTOR.c.user_id == PERSON.c.user_id, SECOND_FACTOR.c.confirmed)
+
+
+def users_with_second_factor(session: Session) -> frozenset[uuid.UUID]:
+    query = select(SECOND_FACTOR.c.user_id).where(SECOND_FACTOR.c.confirmed)
+    return frozenset(session.execute(query).scalars())
 
 
 def touch_session(session: Session, token_hash: bytes, *, now_us: int) -> None:

@@ -66,6 +66,39 @@ WEB_SESSION: Final = Table(
     Column("opened_at", Microseconds, nullable=False),
     Column("last_seen_at", Microseconds, nullable=False),
     Column("expires_at", Microseconds, nullable=False),
+    Column("address", SafeText, nullable=False),
+    Column("browser", SafeText, nullable=False),
+    Column("code_due", Boolean, nullable=False),
+)
+
+SECOND_FACTOR: Final = Table(
+    "second_factor",
+    SHARED_TABLES,
+    Column("user_id", Uuid, primary_key=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+)
+
+RECOVERY_CODE: Final = Table(
+    "recovery_code",
+    SHARED_TABLES,
+    Column("code_sha256", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+)
+
+API_TOKEN: Final = Table(
+    "api_token",
+    SHARED_TABLES,
+    Column("token_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("name", SafeText, nullable=False),
+    Column("scopes", ARRAY(SafeText), nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds, nullable=False),
+    Column("last_used_at", Microseconds),
 )
 
 LOGIN_FAILURE: Final = Table(
@@ -85,6 +118,14 @@ AUDIT: Final = Table(
     Column("action", SafeText, nullable=False),
     Column("target", SafeText, nullable=False),
     Column("detail", JSONB, nullable=False),
+)
+
+AUDIT_HEAD: Final = Table(
+    "audit_head",
+    SHARED_TABLES,
+    Column("batch", BigInteger, primary_key=True, autoincrement=False),
+    Column("upto_id", BigInteger, nullable=False),
+    Column("line", SafeText, nullable=False),
 )
 
 FACILITY: Final = Table(

@@ -19,12 +19,14 @@ from command.domain.clock import US_PER_S
 from command.domain.geo import MPS_PER_KNOT, Position
 from command.domain.track import Track, TrackStatus
 from command.i18n import text
+from command.i18n.times import jst
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, StoreUnavailable, current_language, current_person
+from command.operations.people import Permission, StoreUnavailable, current_language
 from command.operations.triage import UnknownAlert, dms
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
-from dashboards.words import age, degrees, jst, jst_clock, knots, number
+from dashboards.words import age, degrees, jst_clock, knots, number
 
 _MEASURES = (
     ("altitude", "altitude_amsl_m", "m"),
@@ -75,8 +77,8 @@ class Drawer:
             State("detail-shown", "data"),
             prevent_initial_call=True,
         )
+        @needs(Permission.WATCH)
         async def show(selected: dict[str, Any] | None, _: int | None, shown: list[Any] | None) -> tuple[Any, Any]:
-            current_person().must(Permission.WATCH)
             track_id, alert_id = _uuid(selected, "track_id"), _uuid(selected, "alert_id")
             if track_id is None and alert_id is None:
                 return (None, None) if shown else (no_update, no_update)

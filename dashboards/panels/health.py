@@ -11,9 +11,10 @@ from dash.development.base_component import Component
 
 from command.domain.clock import US_PER_S
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.console_health import LAG_WATCH_S, OFFSET_WATCH_S, ConsoleHealth, Level
-from command.operations.people import Permission, current_language, current_person
+from command.operations.people import Permission, current_language
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.words import age, jst_clock
@@ -59,8 +60,8 @@ class Health:
             Input("health-modal", "opened"),
             prevent_initial_call=True,  # the page comes with the strip
         )
+        @needs(Permission.WATCH)
         async def show(_: int | None, opened: bool | None) -> tuple[Any, Any]:
-            current_person().must(Permission.WATCH)
             language, health = current_language(), console.health
             now_us = console.clock.now_us()
             return strip(health, language), detail(health, language, now_us=now_us) if opened else no_update

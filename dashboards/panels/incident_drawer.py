@@ -25,6 +25,8 @@ from command.domain.incident import (
 )
 from command.domain.incident_acts import ASSIGNEE_LIMIT, COMMENT_LIMIT, REASON_LIMIT, TASK_LIMIT, TITLE_LIMIT
 from command.i18n import text
+from command.i18n.times import jst
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incident_words import event_words, size_words
 from command.operations.incidents import IncidentNotFound
@@ -33,7 +35,7 @@ from command.operations.triage import dms
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.plain_input import plain_input
-from dashboards.words import jst, jst_clock
+from dashboards.words import jst_clock
 
 LOGIN_LIMIT = 256
 _HOST_DIFFERS_US = 60 * US_PER_S
@@ -79,9 +81,9 @@ class IncidentDrawer:
             Input("incidents-revision", "data"),
             prevent_initial_call=True,
         )
+        @needs(Permission.READ_INCIDENTS)
         async def show(selected: str | None, _: int | str | None) -> Any:
             person, language = current_person(), current_language()
-            person.must(Permission.READ_INCIDENTS)
             try:
                 incident_id = uuid.UUID(str(selected or ""))
             except ValueError:

@@ -14,9 +14,10 @@ from command.domain.clock import US_PER_S
 from command.domain.incident import Incident, IncidentType
 from command.domain.incident_acts import PLACE_LIMIT, REASON_LIMIT, TITLE_LIMIT
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import IncidentFilter
-from command.operations.people import Permission, StoreUnavailable, current_language, current_person
+from command.operations.people import Permission, StoreUnavailable, current_language
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.panels.triage import SEVERITIES
@@ -91,8 +92,8 @@ class Incidents:
             Input("incident-scope", "data"),
             prevent_initial_call=True,  # the page comes with the list; the pulse tells of what is newer
         )
+        @needs(Permission.READ_INCIDENTS)
         async def show(_: int | str | None, scope: str) -> tuple[Any, ...]:
-            current_person().must(Permission.READ_INCIDENTS)
             language, found = current_language(), console.incidents
             if scope == "all":
                 try:

@@ -12,8 +12,9 @@ from pydantic import Field
 from command.domain.clock import US_PER_S
 from command.domain.track import Track, TrackStatus
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_language, current_person
+from command.operations.people import Permission, current_language
 from command.operations.track_groups import TrackGroup
 from dashboards.in_script import in_script
 from dashboards.marks import marks
@@ -99,8 +100,8 @@ class TrackList:
             Input("beat", "data"),
             prevent_initial_call=True,
         )
+        @needs(Permission.WATCH)
         async def rows(side: str, words: str | None, hidden: list[str] | None, _: int | None) -> tuple[Any, ...]:
-            current_person().must(Permission.WATCH)
             if side != "list":
                 return (no_update,) * 4
             language, now_us = current_language(), console.clock.now_us()

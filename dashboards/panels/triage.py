@@ -12,6 +12,7 @@ from pydantic import Field
 from command.domain.alert import Alert, Severity
 from command.domain.clock import US_PER_S
 from command.i18n import text
+from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import suggested_type
 from command.operations.people import Permission, current_language, current_person
@@ -97,8 +98,8 @@ class Triage:
             Input("severity-filter", "data"),
             prevent_initial_call=True,  # the page comes with the list; the pulse tells of what is newer
         )
+        @needs(Permission.WATCH)
         async def show(_: int | None, chosen: list[str]) -> tuple[Any, ...]:
-            current_person().must(Permission.WATCH)
             return self._shown(console, chosen, current_language())
 
     def _shown(self, console: Console, chosen: list[str], language: str) -> tuple[Any, ...]:
@@ -157,7 +158,7 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
         state.append(f"「{alert.comment}」" if language == "ja" else f"“{alert.comment}”")
     if alert.cleared_at_us is not None:
         state.append(text(language, "triage.cleared_at", time=jst_clock(alert.cleared_at_us)))
-    handled = console.incident_of(alert.alert_id)
+    handled = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     if handled is not None:
         state.append(text(language, "triage.incident", number=handled.number))
     waiting = alert.acknowledged_at_us is None

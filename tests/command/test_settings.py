@@ -95,3 +95,16 @@ def test_a_port_of_the_environment_does_not_hide_that_web_is_no_table(
 def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="is not there"):
         load_settings(tmp_path / "absent.toml")
+
+
+def test_keys_and_heads_lie_in_the_data_directory_unless_they_are_given_a_place(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, f"data_dir = '{tmp_path}/data'\naudit_dir = '{tmp_path}/worm'\n"))
+    assert settings.keys_dir == tmp_path / "data" / "keys"
+    assert settings.audit_dir == tmp_path / "worm"
+
+
+def test_a_role_that_there_is_not_cannot_be_required_to_give_codes(tmp_path: Path) -> None:
+    good = load_settings(written(tmp_path, '[people]\nsecond_factor_roles = ["admin"]\n'))
+    assert [role.value for role in good.people.second_factor_roles] == ["admin"]
+    with pytest.raises(BadSettings, match=r"people.second_factor_roles.0.*'officer'.*found 'king'"):
+        load_settings(written(tmp_path, '[people]\nsecond_factor_roles = ["king"]\n'))

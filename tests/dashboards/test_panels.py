@@ -8,11 +8,12 @@ import pytest
 from pydantic import ValidationError
 
 import dashboards.panels
+from command.i18n.times import jst
 from command.operations.console_health import Level
 from dashboards.panel import Place
 from dashboards.panels.health import _said, _within
 from dashboards.registry import PANELS, UnknownPanel, make_panels
-from dashboards.words import age, degrees, jst, knots, number
+from dashboards.words import age, degrees, knots, number
 
 
 def test_every_file_of_panels_has_its_line_in_the_registry() -> None:

@@ -15,10 +15,15 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 from psycopg import sql
 from sqlalchemy import Engine
+from starlette.routing import BaseRoute
+from websockets import Origin
+from websockets.sync.client import ClientConnection, connect
 
+from command.api.rate import RateRules
 from command.api.web import make_web
 from command.domain.alert import Alert, Finding, FindingKind, Severity
 from command.domain.clock import SystemClock
@@ -28,8 +33,11 @@ from command.domain.people import Role
 from command.domain.realm import Realm
 from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
+from command.operations.codes import CodeKey
 from command.operations.console import Console
 from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.second_factor import SecondFactors
+from command.operations.tokens import ApiTokens
 from command.services import Endpoints
 from command.store.alerts import record_findings
 from command.store.engine import make_engine, realm_session
@@ -53,9 +61,10 @@ class Web:
     accounts: Accounts
     gate: SessionGate
     first_password: str
+    password: str = PASSWORD
     database: str
     admin_url: str
-    application: object
+    application: FastAPI
     clock: SystemClock = field(default_factory=SystemClock)
 
     def client(self) -> httpx.Client:
@@ -78,6 +87,27 @@ class Web:
             assert client.post("/password", data=form).headers["location"] == "/"
             client.headers["X-CSRFToken"] = client.cookies["_csrf_token"]
             yield client
+
+    @contextmanager
+    def socket(self, client: httpx.Client, path: str) -> Iterator[ClientConnection]:
+        """A WebSocket in the browser of somebody who is signed in."""
+        cookie = f"mizugiwa_session={client.cookies['mizugiwa_session']}"
+        address = self.url.replace("http", "ws") + path
+        with connect(address, origin=Origin(self.url), additional_headers={"Cookie": cookie}) as socket:
+            yield socket
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route that the application has, the console's own and Dash's."""
+        found: list[BaseRoute] = []
+        pending: list[Any] = list(self.application.routes)
+        while pending:
+            route = pending.pop(0)
+            nested = getattr(route, "original_router", None)
+            if nested is not None:
+                pending += nested.routes
+            else:
+                found.append(route)
+        return found
 
     def put_tracks(self, tracks: list[Track]) -> None:
         with realm_session(self.engine, self.realm) as session:
@@ -143,6 +173,12 @@ def account_rules() -> AccountRules:
 
 
 @pytest.fixture
+def rate_rules() -> RateRules:
+    """Overridden where a test needs other limits."""
+    return RateRules()
+
+
+@pytest.fixture
 def basemap(tmp_path: Path) -> Path:
     """10,000 bytes that stand for a basemap: range requests do not read it."""
     path = tmp_path / "japan.pmtiles"
@@ -152,7 +188,12 @@ def basemap(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(
-    database_url: str, endpoints: Endpoints, account_rules: AccountRules, basemap: Path, eventually: Callable[..., None]
+    database_url: str,
+    endpoints: Endpoints,
+    account_rules: AccountRules,
+    rate_rules: RateRules,
+    basemap: Path,
+    eventually: Callable[..., None],
 ) -> Iterator[Web]:
     """The console of a drill, served by uvicorn in a thread, on a fresh database."""
     engine = make_engine(database_url)
@@ -163,10 +204,14 @@ def web(
     accounts = Accounts(engine, rules=account_rules)
     first = accounts.ensure_first_admin()
     assert first is not None
+    factors = SecondFactors(engine, accounts=accounts, key=CodeKey(bytes(range(32))))
     gate = SessionGate(engine, rules=account_rules)
     application = make_web(
         console=console,
         accounts=accounts,
+        factors=factors,
+        tokens=ApiTokens(engine, accounts=accounts),
+        rate=rate_rules,
         gate=gate,
         basemap=basemap,
         mount=lambda server: mount_console(server, console),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -143,3 +144,25 @@ def test_a_file_of_areas_is_tried_before_it_is_brought_in(page: Page, web: Any, 
     assert web.console.area_book.everything() == []
     page.locator("#area-file-take").press("Enter")
     expect(page.locator("[data-area=bay]")).to_contain_text("厳原湾")
+
+
+def test_a_shape_too_detailed_for_the_table_keeps_it_when_it_is_renamed(
+    page: Page, web: Any, enter: Callable[[], None]
+) -> None:
+    ring = [[129.3 + math.cos(i / 500) / 10, 34.2 + math.sin(i / 500) / 10] for i in range(3_000)]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"kind": "geofence", "name_ja": "沿岸", "name_en": "Coast"},
+    }
+    with web.signed_in() as other:
+        assert other.post("/api/areas", json=feature).status_code == 201
+    enter()
+    page.keyboard.press("g")
+    page.click("[data-area=coast]")
+    expect(page.locator(".area-editor .empty")).to_contain_text("3000点")
+    page.fill("#area-name-ja", "沿岸部")
+    page.keyboard.press("Control+s")
+    expect(page.locator("[data-area=coast]")).to_contain_text("沿岸部")
+    renamed, drawn = web.console.area_book.versions("coast")
+    assert (renamed.name_ja, renamed.geometry) == ("沿岸部", drawn.geometry)

@@ -44,6 +44,8 @@ def test_an_alert_becomes_an_incident_that_is_worked_through_and_closed(web: Any
         assert incident["owner"].startswith("officer-")
         assert (incident["alerts"], incident["tracks"]) == ([str(alert.alert_id)], [str(track.track_id)])
         assert (incident["areas"], incident["position"]) == (["north"], {"lon": 129.3, "lat": 34.2})
+        handled = client.get(f"/api/alerts/{alert.alert_id}").json()["incident"]
+        assert handled == {"incident_id": incident["incident_id"], "number": incident["number"]}
         assert [step["state"] for step in incident["next"]] == ["responding", "monitoring", "transferred", "closed"]
         # when it is worked through
         incident = act(client, incident, "state", state="responding").json()
@@ -346,9 +348,23 @@ def _api_routes(application: Any) -> list[tuple[str, set[str]]]:
     return found
 
 
-def test_whoever_may_not_read_incidents_has_a_console_without_them(web: Any) -> None:
+def test_whoever_may_not_read_incidents_has_a_console_without_them(web: Any, eventually: Callable[..., None]) -> None:
+    # given an alert that an incident handles
+    track = web.vessel(431000001, 129.3, 34.2)
+    web.put_tracks([track])
+    alert = web.raise_alert(track)
+    with web.signed_in() as officer:
+        number = opened(officer, alerts=[str(alert.alert_id)])["number"]
+    eventually(web.console.open_alerts)
     with web.signed_in(Role.PILOT) as pilot, web.signed_in(Role.MANAGER) as manager:
-        assert "incident-list" not in pilot.get("/_dash-layout").text
+        # then a pilot sees the alert, and of the incident neither the list nor the number
+        page = pilot.get("/_dash-layout").text
+        assert str(alert.alert_id) in page
+        assert "incident-list" not in page
+        assert number not in page
+        assert pilot.get(f"/api/alerts/{alert.alert_id}").json()["incident"] is None
+        # and a manager sees it, and no button to open another
         page = manager.get("/_dash-layout").text
     assert "incident-list" in page
-    assert '"id":"incident-new"' not in page
+    assert number in page
+    assert "incident-new" not in page

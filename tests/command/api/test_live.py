@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE
 
@@ -49,11 +49,8 @@ class Reader:
 
 @contextmanager
 def screen(web: Any) -> Iterator[Reader]:
-    with web.signed_in() as client:
-        cookie = f"mizugiwa_session={client.cookies['mizugiwa_session']}"
-        address = web.url.replace("http", "ws") + "/ws/tracks"
-        with connect(address, origin=web.url, additional_headers={"Cookie": cookie}) as socket:
-            yield Reader(socket)
+    with web.signed_in() as client, web.socket(client, "/ws/tracks") as socket:
+        yield Reader(socket)
 
 
 def test_a_screen_sees_a_vessel_at_two_places_at_two_times(web: Any) -> None:

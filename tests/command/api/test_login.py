@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from command.domain.people import Role
 from command.operations.people import AccountRules
 
 OWN = "a long phrase of the watch 7"
@@ -71,7 +72,7 @@ def test_failures_lock_a_login_for_a_while_even_for_the_right_password(web: Any)
         assert answer.status_code == 400
         assert "15分" in answer.text
         # and another login is not locked
-        first = web.accounts.create("officer", "Officer", frozenset(), by="test")
+        first = web.accounts.create("officer", "Officer", frozenset({Role.OFFICER}), by="test")
         assert web.sign_in(client, "officer", first).status_code == 303
 
 
@@ -86,6 +87,24 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(web: Any) -> None:
         stored = connection.exec_driver_sql("SELECT token_sha256 FROM shared.web_session").scalar_one()
     assert stored.hex() not in session
     assert len(stored) == 32
+
+
+def test_signing_in_anew_leaves_the_session_before_and_takes_no_token_that_was_there(web: Any) -> None:
+    with web.client() as client:
+        # given a token that somebody else put into the browser
+        client.cookies.set("mizugiwa_session", "x" * 43, domain="127.0.0.1", path="/")
+        web.sign_in(client, "admin", web.first_password)
+        first = next(c.value for c in client.cookies.jar if c.name == "mizugiwa_session" and c.value != "x" * 43)
+    # when the same person signs in once more in that browser, then the session before is over
+    with web.client() as client:
+        client.cookies.set("mizugiwa_session", first)
+        answer = web.sign_in(client, "admin", web.first_password)
+        assert answer.status_code == 303
+        assert first not in answer.headers["set-cookie"]
+    with web.client() as client:
+        client.cookies.set("mizugiwa_session", first)
+        assert client.get("/api/session").status_code == 401
+    assert len(web.accounts.sessions("admin")) == 1
 
 
 def test_leaving_ends_the_session(web: Any) -> None:

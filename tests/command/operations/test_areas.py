@@ -107,14 +107,14 @@ def test_a_change_to_what_another_changed_meanwhile_is_refused_with_what_changed
     assert len(book.versions("izuhara-bay")) == len(entries(engine, "izuhara-bay")) == 2
 
 
-@pytest.mark.parametrize("role", sorted(set(Role) - {Role.OFFICER, Role.ADMIN}))
-def test_who_may_not_edit_changes_nothing(book: AreaBook, role: Role) -> None:
+def test_who_may_not_edit_changes_nothing(book: AreaBook) -> None:
     book.create(draft(), person=person())
+    outsider = person("x", *(set(Role) - {Role.OFFICER, Role.ADMIN}))
     for attempt in (
-        lambda: book.create(draft(), person=person("x", role)),
-        lambda: book.change("izuhara-bay", draft(name_ja="別"), based_on=1, person=person("x", role)),
-        lambda: book.retire("izuhara-bay", based_on=1, person=person("x", role)),
-        lambda: book.restore("izuhara-bay", 1, based_on=1, person=person("x", role)),
+        lambda: book.create(draft(), person=outsider),
+        lambda: book.change("izuhara-bay", draft(name_ja="別"), based_on=1, person=outsider),
+        lambda: book.retire("izuhara-bay", based_on=1, person=outsider),
+        lambda: book.restore("izuhara-bay", 1, based_on=1, person=outsider),
     ):
         with pytest.raises(Forbidden, match="may not edit areas"):
             attempt()
@@ -138,14 +138,16 @@ def test_a_retired_area_is_restored_before_it_is_changed(book: AreaBook) -> None
         book.versions("nowhere")
 
 
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [("", "name_ja_missing"), (" \u3000", "name_ja_missing"), ("あ" * 101, "name"), ("a\x00b", "name")],
-)
-def test_a_name_that_people_cannot_read_is_refused(book: AreaBook, given: str, reason: str) -> None:
-    with pytest.raises(AreaRefused) as refused:
-        book.create(draft(name_ja=given), person=person())
-    assert refused.value.reason == reason
+def test_a_name_that_people_cannot_read_is_refused(book: AreaBook) -> None:
+    for given, reason in (
+        ("", "name_ja_missing"),
+        (" \u3000", "name_ja_missing"),
+        ("あ" * 101, "name"),
+        ("a\x00b", "name"),
+    ):
+        with pytest.raises(AreaRefused) as refused:
+            book.create(draft(name_ja=given), person=person())
+        assert refused.value.reason == reason
     assert book.everything() == []
 
 
@@ -233,15 +235,13 @@ def test_a_wrong_line_of_a_table_of_vertices_is_told_by_its_number(book: AreaBoo
     ]
 
 
-@pytest.mark.parametrize("form", list(Format))
-def test_what_is_watched_goes_through_every_format_unchanged(book: AreaBook, form: Format) -> None:
+def test_what_is_watched_goes_through_every_format_unchanged(book: AreaBook) -> None:
     book.create(draft(), person=person())
     ring = clean_geometry(BAY.difference(BAY.buffer(-0.02))).geometry
     book.create(draft(ring, name_ja="輪", name_en="Ring"), person=person())
-    assert bring(book, read_features(book.as_file(form), form)) == [
-        ("izuhara-bay", "unchanged"),
-        ("ring", "unchanged"),
-    ]
+    for form in Format:
+        taken = bring(book, read_features(book.as_file(form), form))
+        assert taken == [("izuhara-bay", "unchanged"), ("ring", "unchanged")], form
 
 
 def test_more_areas_than_can_be_watched_are_refused(book: AreaBook, monkeypatch: pytest.MonkeyPatch) -> None:

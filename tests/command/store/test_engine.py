@@ -9,6 +9,7 @@ import urllib.parse
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from command.domain.realm import Realm
 from command.store.engine import (
@@ -137,6 +138,12 @@ def test_a_url_and_a_dsn_and_a_sqlalchemy_url_all_name_the_server(store_url: str
         with shared_session(engine) as session:
             assert session.execute(text("SHOW timezone")).scalar_one() == "UTC"
         engine.dispose()
+
+
+def test_an_error_does_not_tell_the_values_of_its_statement(engine: Engine) -> None:
+    with pytest.raises(DBAPIError) as caught, shared_session(engine) as session:
+        session.execute(text("SELECT 1 / :zero, :hash"), {"zero": 0, "hash": "$argon2id$secret"})
+    assert "secret" not in str(caught.value)
 
 
 def test_a_realm_that_was_never_made_says_how_to_make_it(engine: Engine) -> None:

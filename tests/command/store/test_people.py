@@ -107,7 +107,15 @@ def test_a_session_lives_until_it_is_closed_and_is_stored_by_its_hash_only(sessi
     touch_session(session, token("here"), now_us=NOW_US + 5)
     touch_session(session, token("here"), now_us=NOW_US + 4)
     assert find_session(session, token("here")) == WebSession(
-        user=sato, opened_at_us=NOW_US, last_seen_us=NOW_US + 5, expires_at_us=NOW_US + 100
+        session_id=token("here"),
+        user=sato,
+        opened_at_us=NOW_US,
+        last_seen_us=NOW_US + 5,
+        expires_at_us=NOW_US + 100,
+        address="",
+        browser="",
+        code_due=False,
+        second_factor=False,
     )
     close_user_sessions(session, sato.user_id, but=token("here"))
     assert find_session(session, token("elsewhere")) is None

@@ -34,6 +34,7 @@ export class AreaEditor {
   private readonly drawButton: HTMLButtonElement;
   private readonly rings: Ring[];
   private readonly before: string;
+  private readonly rowsBefore: string;
   private ring = 0;
   private kind: AreaKind;
   private based: { readonly slug: string; readonly version: number } | null;
@@ -43,7 +44,7 @@ export class AreaEditor {
   private closed = false;
 
   /** area: null for a new one. */
-  constructor(area: StoredArea | null, private readonly host: EditorHost) {
+  constructor(private readonly area: StoredArea | null, private readonly host: EditorHost) {
     const said = area?.properties;
     this.based = said === undefined ? null : { slug: said.slug, version: said.version };
     this.kind = said?.kind ?? "geofence";
@@ -76,6 +77,7 @@ export class AreaEditor {
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.table.show(this.current);
     this.before = this.written();
+    this.rowsBefore = this.rowsWritten();
     void this.check();
   }
 
@@ -104,8 +106,11 @@ export class AreaEditor {
   }
 
   private written(): string {
-    const rows = this.rings.map((ring) => ring.rows.filter((row) => !isBlank(row)).map((row) => row.exact ?? row.text));
-    return JSON.stringify([this.nameJa.value, this.nameEn.value, this.kind, rows]);
+    return JSON.stringify([this.nameJa.value, this.nameEn.value, this.kind, this.rowsWritten()]);
+  }
+
+  private rowsWritten(): string {
+    return JSON.stringify(this.rings.map((ring) => ring.rows.filter((row) => !isBlank(row)).map((row) => row.exact ?? row.text)));
   }
 
   private nameField(id: string, value: string): HTMLInputElement {
@@ -163,6 +168,14 @@ export class AreaEditor {
     window.clearTimeout(this.timer);
     this.timer = undefined;
     const asked = (this.checks += 1);
+    if (this.area !== null && this.rowsWritten() === this.rowsBefore) {
+      // The stored shape, however large it is: nobody touched it.
+      const { geometry, properties } = this.area;
+      this.checked = { rings: [], problem: null, geometry, area_km2: properties.area_km2, area_nm2: properties.area_nm2 };
+      for (const ring of this.rings) for (const row of ring.rows) row.problem = null;
+      this.tell("");
+      return;
+    }
     if (this.rings.every((ring) => ring.rows.every(isBlank))) {
       this.checked = null;
       this.tell("");

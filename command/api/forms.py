@@ -1,0 +1,52 @@
+"""What comes in with a form: bounded, and named where it cannot be used."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import parse_qs
+
+from fastapi import HTTPException, Request
+
+from command.api.pages import FIELD_LIMIT
+from command.operations.people import UnknownSession
+
+_FIELDS_LIMIT = 100
+
+
+async def fields(request: Request, *names: str) -> tuple[str, ...]:
+    """The named fields of a form. Raises HTTPException 422 where one is missing or too long."""
+    form = await _form(request)
+    values = tuple((form.get(name) or [""])[0] for name in names)
+    for name, value in zip(names, values, strict=True):
+        if not value or len(value) > FIELD_LIMIT:
+            raise HTTPException(422, f"the form's field {name!r} has {len(value)} characters; send 1 to {FIELD_LIMIT}")
+    return values
+
+
+async def choices(request: Request, name: str) -> list[str]:
+    """Every value of a field that may come several times or not at all."""
+    return (await _form(request)).get(name, [])
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        return parse_qs(body, keep_blank_values=True, max_num_fields=_FIELDS_LIMIT)
+    except ValueError as exc:
+        raise HTTPException(422, f"the form has more than {_FIELDS_LIMIT} fields") from exc
+
+
+def session_id_of(text: str) -> bytes:
+    """32 bytes from their hexadecimal form. Raises UnknownSession."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError as exc:
+        raise UnknownSession("people.no_such_session") from exc
+
+
+def uuid_of(text: str) -> uuid.UUID:
+    """Raises HTTPException 422."""
+    try:
+        return uuid.UUID(text)
+    except ValueError as exc:
+        raise HTTPException(422, "the form's id is no UUID; reload the page and send it again") from exc
