@@ -24,6 +24,7 @@ from command.operations.people import (
     current_person,
 )
 from command.operations.picture import Box, Frame, FrameKind, Watcher
+from command.operations.track_groups import TrackGroup
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
 _VERSION: Final = 1
@@ -88,7 +89,8 @@ class Screen:
         zoom = float(asked["zoom"])
         if not 0.0 <= zoom <= 24.0:
             raise BadMessage(f"zoom {zoom}; send 0 to 24")
-        self._watcher.look(Box.around(asked["bbox"]), zoom=zoom)
+        hide = frozenset(TrackGroup(name) for name in asked.get("hide", ()))
+        self._watcher.look(Box.around(asked["bbox"]), zoom=zoom, hide=hide)
         self._looking = True
         self._as_of_due = self._as_of_us is not None
 

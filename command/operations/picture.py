@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from command.domain.observation import ObservationFlag
 from command.domain.track import Track, TrackStatus
 from command.i18n.folding import holds_all
 from command.i18n.names import Named, Names
+from command.operations.track_groups import RecordFlag, TrackGroup, hidden_rows
 
 RECORD_DTYPE: Final = np.dtype(
     [
@@ -31,10 +32,12 @@ RECORD_DTYPE: Final = np.dtype(
         ("kind", "u1"),
         ("status", "u1"),
         ("flags", "u1"),
-        ("pad", "V3"),
+        ("error_m", "<u2"),
+        ("pad", "V1"),
     ]
 )
-"""28 bytes a track: degrees times 1e7, whole seconds since 1970, hundredths of a degree, tenths of a metre a second."""
+"""28 bytes a track: degrees times 1e7, whole seconds since 1970, hundredths of a degree, tenths of a metre a second.
+error_m: the position's standard deviation on each axis."""
 
 AGGREGATE_DTYPE: Final = np.dtype(
     [
@@ -54,15 +57,6 @@ VIEW_LIMIT: Final = 10_000
 AGGREGATE_BELOW_ZOOM: Final = 6.0
 LOST_SHOWN_S: Final = 6 * 3_600
 """A lost track leaves the map this long after it was last heard; it stays in the track list and the store."""
-
-
-class RecordFlag(IntFlag):
-    """What a screen must show whatever the zoom."""
-
-    ASSET = 1
-    DISTRESS = 2
-    OPEN_ALERT = 4
-    OWN_SHIP = 8
 
 
 class FrameKind(IntEnum):
@@ -193,13 +187,15 @@ class Picture:
             handle = self._handles.get(track_id)
             return None if handle is None else self._tracks[handle]
 
-    def find(self, words: str, *, limit: int) -> list[Track]:
-        """Tracks with every word in their name, subject, call sign or source, newest first; see i18n.folding."""
+    def find(self, words: str, *, limit: int, hide: Collection[TrackGroup] = ()) -> list[Track]:
+        """Tracks with every word in their name, subject, call sign or source, newest first; see i18n.folding.
+        hide: groups that are left out."""
         with self.lock:
+            hidden = hidden_rows(self._records[: self._count], hide).tolist()
             found = [
                 track
-                for track, named in zip(self._tracks, self._labels, strict=True)
-                if track is not None and holds_all(words, _search_text(track, named))
+                for track, named, out in zip(self._tracks, self._labels, hidden, strict=True)
+                if track is not None and not out and holds_all(words, _search_text(track, named))
             ]
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
@@ -241,9 +237,12 @@ class Picture:
         lon, lat = rows["lon_e7"] / 1e7, rows["lat_e7"] / 1e7
         return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
-    def aggregate(self, box: Box, *, zoom: float, now_us: int) -> npt.NDArray[np.void]:
-        """AGGREGATE_DTYPE of the box, in square cells of 1/8 of a 512-pixel tile."""
-        handles = np.flatnonzero(self.in_view(box, now_us=now_us))
+    def aggregate(
+        self, box: Box, *, zoom: float, now_us: int, hide: Collection[TrackGroup] = ()
+    ) -> npt.NDArray[np.void]:
+        """AGGREGATE_DTYPE of the box without the groups to hide, in square cells of 1/8 of a 512-pixel tile."""
+        hidden = hidden_rows(self._records[: self._count], hide)
+        handles = np.flatnonzero(self.in_view(box, now_us=now_us) & ~hidden)
         rows = self._records[handles]
         cell_e7 = 360.0 / 2.0 ** max(0.0, math.floor(zoom)) / 8.0 * 1e7
         columns = np.floor(rows["lon_e7"] / cell_e7).astype(np.int64)
@@ -297,6 +296,7 @@ class Picture:
             int(track.kind),
             int(track.status),
             int(flags),
+            UNKNOWN_U2 if track.position_error_m is None else min(round(track.position_error_m), UNKNOWN_U2 - 1),
             b"",
         )
 
@@ -320,6 +320,7 @@ class Watcher:
     def __init__(self, picture: Picture, *, language: str) -> None:
         self._picture, self._language = picture, language
         self._box, self._zoom = WORLD, 0.0
+        self._hide: Collection[TrackGroup] = ()
         self._fresh = True
         self._at_revision = -1
         self._known = np.zeros(0, dtype=bool)
@@ -329,9 +330,12 @@ class Watcher:
     def box(self) -> Box:
         return self._box
 
-    def look(self, box: Box, *, zoom: float) -> None:
-        """The screen shows another part of the sea: its next frame replaces all that it has."""
-        self._box, self._zoom, self._fresh = box, zoom, True
+    def look(self, box: Box, *, zoom: float, hide: Collection[TrackGroup] = ()) -> None:
+        """The screen shows another part of the sea: its next frame replaces all that it has.
+
+        hide: groups that cells do not count. Single tracks are sent all the same: the screen counts what it hides.
+        """
+        self._box, self._zoom, self._hide, self._fresh = box, zoom, hide, True
 
     def start_over(self) -> None:
         """The screen's records are of another time: its next frame replaces them."""
@@ -347,7 +351,7 @@ class Watcher:
                 self._known[:] = False
                 if not fresh and since == self._at_revision:
                     return []
-                cells = self._picture.aggregate(self._box, zoom=self._zoom, now_us=now_us)
+                cells = self._picture.aggregate(self._box, zoom=self._zoom, now_us=now_us, hide=self._hide)
                 return [Frame(kind=FrameKind.AGGREGATE, records=cells)]
             return self._records_since(since, fresh=fresh, now_us=now_us)
 

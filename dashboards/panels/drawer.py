@@ -117,7 +117,7 @@ class Drawer:
                 ("drawer.because", told.because),
                 ("drawer.area", told.area),
                 ("drawer.place", told.place),
-                ("drawer.position", None if alert.position is None or alert.track_id else dms(alert.position)),
+                ("drawer.position", None if alert.track_id else _place(alert.position, language)),
                 ("drawer.opened", jst(alert.opened_at_us)),
                 ("drawer.acknowledged", done),
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
@@ -163,7 +163,7 @@ class Drawer:
                 ("drawer.speed", None if speed is None else text(language, "drawer.knots", n=speed)),
                 ("drawer.course", degrees(track.course_deg)),
                 ("drawer.heading", degrees(track.heading_deg)),
-                ("drawer.position", None if position is None else dms(position)),
+                ("drawer.position", _place(position, language)),
                 ("drawer.place", console.place(track, language)),
                 ("drawer.error", number(track.position_error_m, "m")),
                 *((f"drawer.{key}", number(getattr(track, name), unit)) for key, name, unit in _MEASURES),
@@ -267,8 +267,18 @@ def _facts(language: str, *facts: tuple[str, Any]) -> Component:
     rows: list[Component] = []
     for key, value in facts:
         if value not in (None, ""):
-            rows += [html.Dt(text(language, key)), html.Dd(str(value))]
+            rows += [html.Dt(text(language, key)), html.Dd(value if isinstance(value, Component) else str(value))]
     return html.Dl(rows, className="facts")
+
+
+def _place(position: Position | None, language: str) -> Component | None:
+    """The coordinates; the map's script writes them in the notation that the reader chose, and a press changes it."""
+    if position is None:
+        return None
+    where = marks(data_place_lon=f"{position.lon:.7f}", data_place_lat=f"{position.lat:.7f}")
+    return html.Button(
+        dms(position), type="button", className="where", title=text(language, "map.coordinates.switch"), **where
+    )
 
 
 def _alerts(console: Console, alerts: list[Alert], language: str) -> Component:

@@ -15,6 +15,7 @@ from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, current_language
+from command.operations.track_groups import TrackGroup
 from dashboards.in_script import in_script
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
@@ -95,19 +96,27 @@ class TrackList:
             Output("tracks-note", "hidden"),
             Input("side", "data"),
             Input("search", "data"),
+            Input("map-hidden", "data"),
             Input("beat", "data"),
             prevent_initial_call=True,
         )
         @needs(Permission.WATCH)
-        async def rows(side: str, words: str | None, _: int | None) -> tuple[Any, ...]:
+        async def rows(side: str, words: str | None, hidden: list[str] | None, _: int | None) -> tuple[Any, ...]:
             if side != "list":
                 return (no_update,) * 4
             language, now_us = current_language(), console.clock.now_us()
-            found = console.picture.find((words or "")[:100], limit=self._config.rows)
+            hide = [group for group in TrackGroup if group in (hidden or ())]
+            found = console.picture.find((words or "")[:100], limit=self._config.rows, hide=hide)
             note = ""
             if not found:
-                note = text(language, "tracks.none_found" if words else "tracks.none")
-            count = text(language, "tracks.count", shown=len(found), all=len(console.picture))
+                none = "tracks.none_filtered" if hide else "tracks.none_found" if words else "tracks.none"
+                note = text(language, none)
+            count = text(
+                language,
+                "tracks.count_filtered" if hide else "tracks.count",
+                shown=len(found),
+                all=len(console.picture),
+            )
             return [_row(console, track, language, now_us=now_us) for track in found], count, note, bool(found)
 
         in_script(

@@ -2,31 +2,38 @@
 import type { PickingInfo } from "@deck.gl/core";
 import { MapboxOverlay } from "@deck.gl/mapbox";
 import { type GeoJSONSource, Map as MapLibre, type MapLayerEventType, NavigationControl, ScaleControl } from "maplibre-gl";
+import { type Address, readAddress, writeAddress } from "./address.js";
 import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
-import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, type Switch, Tip, trackLines } from "./furniture.js";
+import { FilterChips } from "./filters.js";
+import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
+import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
+import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
-import { Picture } from "./picture.js";
+import { Measure, type MeasuredTrack } from "./measure.js";
+import { ShownNotation } from "./notation.js";
+import { type Name, Picture } from "./picture.js";
 import {
-  AREA_LAYERS,
-  FACILITY_LAYERS,
-  TRACK_LABEL_LAYERS,
   addPlaces,
   contains,
   nameLanguage,
+  repaintPlaces,
   setPlaces,
   setTrackLabels,
 } from "./places.js";
 import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
-import { LABEL_LAYERS, graticule, graticuleStep, mapStyle } from "./style.js";
+import { ShownLayers } from "./shown.js";
+import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { currentTheme, nextTheme } from "./theme.js";
+import { SavedViews } from "./views.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
 
 /** The Open Database Licence asks for it wherever the map is seen. */
@@ -47,6 +54,7 @@ export interface RenderedFeature {
   readonly lat: number;
   readonly status: number;
   readonly age_s: number;
+  readonly error_m: number | null;
 }
 
 export interface MapStatus {
@@ -73,16 +81,23 @@ export class MapConsole implements FeedListener, AreaMap {
   readonly sketch: Sketch;
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
-  private readonly atlas: Atlas = drawAtlas();
+  private atlas: Atlas = drawAtlas();
   private readonly picture = new Picture();
   private readonly feed: Feed;
   private readonly status: StatusLine;
   private readonly cursor = new CursorReadout();
+  private readonly chips: FilterChips;
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
   private readonly announcer: Announcer;
+  private readonly measure: Measure;
+  private readonly measureButton: ToolButton;
+  private readonly gone = new AbortController();
+  private readonly notation: ShownNotation;
+  private readonly views: SavedViews;
+  private addressTimer: number | undefined;
   private readonly timers: number[] = [];
-  private readonly shows: Record<Switch, boolean> = { labels: true, leaders: true, areas: true, facilities: true, alerts: true };
+  private readonly shown: ShownLayers;
   private alerts: readonly MapAlert[] = [];
   private trail: readonly TrailPoint[] = [];
   private trailOf: string | null = null;
@@ -107,7 +122,10 @@ export class MapConsole implements FeedListener, AreaMap {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
-    const left = this.kept.read();
+    this.shown = new ShownLayers(root.dataset.person ?? "");
+    const address = readAddress(location.hash);
+    const left = address.at ?? this.kept.read();
+    this.picture.hidden = new Set(address.hide);
     this.untouched = left === null;
     const canvasBox = document.createElement("div");
     canvasBox.className = "mz-canvas";
@@ -139,6 +157,9 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
     this.map.addControl(new HomeButton(() => this.goHome()), "top-right");
     this.map.addControl(new AreasButton(), "top-right");
+    this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
+    this.map.addControl(this.measureButton, "top-right");
+    this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
     this.overlay = new MapboxOverlay({
@@ -146,23 +167,40 @@ export class MapConsole implements FeedListener, AreaMap {
       pickingRadius: 8,
       onClick: (info: PickingInfo) => this.clicked(info),
       onHover: (info: PickingInfo) => this.hovered(info),
-      getCursor: ({ isHovering, isDragging }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+      getCursor: ({ isHovering, isDragging }) => (this.measure.active ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
     });
     this.map.addControl(this.overlay);
-    this.status = new StatusLine(root);
-    this.legend = new LegendPanel(root, this.atlas, this.shows, (which, on) => this.show(which, on));
+    const top = element("div", "mz-top", root);
+    this.status = new StatusLine(root, top);
+    this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
+    const side = element("div", "mz-side", root);
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, () => this.showLayers());
+    this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
+      address: () => writeAddress({ ...this.address(), selection: null }),
+      open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
+    });
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
+    this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
+    this.measure = new Measure(this.map, root, {
+      track: (trackId) => this.measuredTrack(trackId),
+      say: (words) => this.announcer.say(words),
+      changed: (active) => this.measureButton.press(active),
+    });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
+    if (address.hide.length > 0) setProps("map-hidden", { data: address.hide });
+    if (address.selection !== null) this.choose(address.selection);
+    window.addEventListener("hashchange", () => this.go(readAddress(location.hash)), { signal: this.gone.signal });
   }
 
   /** Close the feed and free the graphics memory: the page took the element away. */
   remove(): void {
+    this.gone.abort();
     this.feed.close();
     this.trailRequest?.abort();
-    for (const timer of [...this.timers, this.viewTimer, this.redrawTimer]) window.clearTimeout(timer);
+    for (const timer of [...this.timers, this.viewTimer, this.redrawTimer, this.addressTimer]) window.clearTimeout(timer);
     this.map.remove();
     this.root.replaceChildren();
   }
@@ -184,6 +222,7 @@ export class MapConsole implements FeedListener, AreaMap {
     this.kept.write(null);
     this.untouched = true;
     this.map.fitBounds(this.home(), { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false });
+    this.tellAddress();
   }
 
   private home(): Bounds {
@@ -217,6 +256,7 @@ export class MapConsole implements FeedListener, AreaMap {
       const { lng, lat } = this.map.getCenter();
       this.untouched = false;
       this.kept.write({ lon: lng, lat, zoom: this.map.getZoom() });
+      this.tellAddress();
     }
     this.viewChanged();
   }
@@ -224,8 +264,33 @@ export class MapConsole implements FeedListener, AreaMap {
   /** Highlight a track or an alert, with the track's trail; null for none. */
   select(selection: Selection): void {
     this.selection = selection;
+    this.picture.selectedTrackId = this.selectedTrackId();
     this.loadTrail();
     this.redraw();
+    this.tellAddress();
+  }
+
+  /** What is shown, as the address of the page says it. */
+  private address(): Address {
+    const { lng, lat } = this.map.getCenter();
+    const at = this.untouched ? null : { lon: lng, lat, zoom: this.map.getZoom() };
+    return { at, hide: [...this.picture.hidden], selection: this.selection };
+  }
+
+  /** Once for all that happens together: a browser refuses an address that changes all the time. */
+  private tellAddress(): void {
+    window.clearTimeout(this.addressTimer);
+    this.addressTimer = window.setTimeout(() => {
+      history.replaceState(history.state, "", `${location.pathname}${location.search}${writeAddress(this.address())}`);
+    }, VIEW_DEBOUNCE_MS);
+  }
+
+  /** Show what an address says. */
+  private go({ at, hide, selection }: Address): void {
+    this.hide(new Set(hide));
+    if (at === null) this.goHome();
+    else this.focus(at);
+    this.choose(selection);
   }
 
   asOf(ms: number | null): void {
@@ -238,7 +303,8 @@ export class MapConsole implements FeedListener, AreaMap {
   features(): RenderedFeature[] {
     if (!this.ready) return [];
     const bounds = this.map.getBounds();
-    return [...this.picture.tracks.values()]
+    return this.picture
+      .shown()
       .filter((track) => contains(bounds, track))
       .map((track) => {
         const name = this.picture.names.get(track.handle);
@@ -250,6 +316,7 @@ export class MapConsole implements FeedListener, AreaMap {
           lat: track.lat,
           status: track.status,
           age_s: this.picture.ageS(track),
+          error_m: track.errorM,
         };
       });
   }
@@ -266,11 +333,31 @@ export class MapConsole implements FeedListener, AreaMap {
   /** The texts have changed: write every word again. */
   retell(): void {
     this.legend.render();
+    this.views.render();
+    this.measure.retell();
+    this.measureButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
     }
     this.showStatus();
+  }
+
+  /** Day, dusk, night: the page's style sheets follow by themselves, what is drawn is drawn again. */
+  private nextPalette(): void {
+    nextTheme();
+    this.atlas = drawAtlas();
+    this.chips.drawIcons(this.atlas);
+    this.legend.render();
+    if (this.ready) {
+      const language = currentLanguage();
+      repaint(this.map, mapStyle("", language).layers);
+      repaintPlaces(this.map, language);
+      this.shown.applyTo(this.map);
+      this.measure.repaint();
+      this.redraw();
+    }
+    this.announcer.say(text(`map.palette.${currentTheme()}`));
   }
 
   // FeedListener
@@ -282,6 +369,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   frame(frame: Frame): void {
     this.picture.apply(frame);
+    this.loadTrail();
     this.redraw();
   }
 
@@ -310,6 +398,8 @@ export class MapConsole implements FeedListener, AreaMap {
     // Not "load": that waits for the basemap, and tracks must be seen where it cannot be read.
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
+      this.measure.addLayers();
+      this.shown.applyTo(map);
       this.sketch.ready();
       this.ready = true;
       for (const [place, body] of Object.entries(this.places)) setPlaces(map, place as Place, body);
@@ -333,6 +423,7 @@ export class MapConsole implements FeedListener, AreaMap {
       else this.say("drawing", text("map.refused", { reason: event.error.message }));
     });
     canvasBox.addEventListener("keydown", (event) => this.key(event));
+    listenForKeys((event) => this.toolKey(event), this.gone.signal);
     this.timers.push(window.setInterval(() => this.tellPage(), STATUS_EVERY_MS));
     const resized = new ResizeObserver(() => map.resize());
     resized.observe(this.root);
@@ -343,6 +434,12 @@ export class MapConsole implements FeedListener, AreaMap {
   private clicked(info: PickingInfo): void {
     if (this.sketch.busy) return;
     const what = picked(info);
+    if (this.measure.active) {
+      const [lon, lat] = info.coordinate ?? [];
+      const name = what?.type === "track" ? this.picture.names.get(what.track.handle) : undefined;
+      if (lon !== undefined && lat !== undefined) this.measure.add({ lon, lat }, name && this.measuredTrack(name.trackId));
+      return;
+    }
     if (what?.type === "aggregate") {
       this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
       return;
@@ -380,20 +477,88 @@ export class MapConsole implements FeedListener, AreaMap {
     event.preventDefault();
   }
 
+  /** The keys of the tools, wherever the focus is; the keys of a tool in use, where it is upon the map or nothing. */
+  private toolKey(event: KeyboardEvent): boolean {
+    if (this.measure.active) {
+      if (event.key === "Escape") {
+        this.measure.end();
+        return true;
+      }
+      if (meansTheMap(event.target) && this.measure.key(event)) return true;
+    }
+    switch (event.key.toLowerCase()) {
+      case "r":
+        this.measureOrEnd();
+        return true;
+      case "d":
+        this.notation.next();
+        return true;
+      case "f":
+        this.chips.focus();
+        return true;
+      case "y":
+        this.legend.toggle();
+        return true;
+      case "p":
+        this.nextPalette();
+        return true;
+      case "v":
+        this.views.toggle();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private toggle(group: Group): void {
+    const hidden = new Set(this.picture.hidden);
+    if (!hidden.delete(group)) hidden.add(group);
+    this.hide(hidden);
+  }
+
+  /** Hide these groups, here and in the page's track list. */
+  private hide(groups: ReadonlySet<Group>): void {
+    this.picture.hidden = groups;
+    setProps("map-hidden", { data: [...groups] });
+    this.tellAddress();
+    this.viewChanged();
+    this.redraw();
+    this.showStatus();
+  }
+
+  private measureOrEnd(): void {
+    if (this.measure.active) {
+      this.measure.end();
+      return;
+    }
+    const trackId = this.selectedTrackId();
+    this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
+  }
+
+  private measuredTrack(trackId: string): MeasuredTrack | undefined {
+    const track = this.picture.byTrackId(trackId);
+    if (track === undefined) return undefined;
+    return { trackId, lon: track.lon, lat: track.lat, label: this.picture.names.get(track.handle)?.label ?? text("map.unnamed") };
+  }
+
   private walk(step: 1 | -1): void {
     const bounds = this.map.getBounds();
-    const order = [...this.picture.tracks.values()]
+    const order = this.picture
+      .shown()
       .filter((t) => contains(bounds, t) && this.picture.names.has(t.handle))
       .sort((a, b) => importance(b) - importance(a) || a.handle - b.handle);
     if (order.length === 0) {
       this.announcer.say(text("map.tracks", { n: 0 }));
       return;
     }
-    const at = order.findIndex((t) => this.picture.names.get(t.handle)?.trackId === this.selectedTrackId());
+    const from = this.measure.active ? this.measure.cursorTrackId : this.selectedTrackId();
+    const at = order.findIndex((t) => this.picture.names.get(t.handle)?.trackId === from);
     const next = order[at < 0 ? (step > 0 ? 0 : order.length - 1) : (at + step + order.length) % order.length];
     if (next === undefined) return;
-    this.chooseTrack(next);
-    const label = this.picture.names.get(next.handle)?.label ?? "";
+    const { trackId, label } = this.picture.names.get(next.handle) as Name;
+    const measured = this.measure.active ? this.measuredTrack(trackId) : undefined;
+    if (measured === undefined) this.choose({ track_id: trackId });
+    else this.measure.cursorTo(measured);
     this.announcer.say([label, ...trackLines(next, this.picture)].join(" "));
   }
 
@@ -408,16 +573,8 @@ export class MapConsole implements FeedListener, AreaMap {
     setProps("map-selected", { data: selection });
   }
 
-  private show(which: Switch, on: boolean): void {
-    this.shows[which] = on;
-    const layers: Partial<Record<Switch, readonly string[]>> = {
-      labels: TRACK_LABEL_LAYERS,
-      areas: AREA_LAYERS,
-      facilities: FACILITY_LAYERS,
-    };
-    for (const layer of this.ready ? (layers[which] ?? []) : []) {
-      this.map.setLayoutProperty(layer, "visibility", on ? "visible" : "none");
-    }
+  private showLayers(): void {
+    if (this.ready) this.shown.applyTo(this.map);
     this.redraw();
   }
 
@@ -429,7 +586,7 @@ export class MapConsole implements FeedListener, AreaMap {
       const bounds = this.map.getBounds();
       const zoom = this.map.getZoom();
       const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()] as const;
-      this.feed.show({ bbox: box, zoom });
+      this.feed.show({ bbox: box, zoom, hide: [...this.picture.hidden] });
       this.map.getSource<GeoJSONSource>("graticule")?.setData(graticule(graticuleStep(zoom), box));
       this.redraw();
     }, VIEW_DEBOUNCE_MS);
@@ -443,22 +600,25 @@ export class MapConsole implements FeedListener, AreaMap {
       const trail = this.trailWithNow();
       this.overlay.setProps({
         layers: buildLayers(
-          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, shows: this.shows },
+          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, strength: (which) => this.shown.strength(which) },
           this.atlas,
         ),
       });
       setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
+      this.measure.follow();
       this.showStatus();
     }, REDRAW_MS);
   }
 
   private showStatus(): void {
+    const { picture } = this;
+    this.chips.show(picture.hidden, picture.aggregates.length > 0 ? null : countGroups(picture.tracks.values(), picture.hidden));
     this.status.show(this.state, this.picture, [...this.notices.values()].join(" "));
   }
 
   private showCursor(): void {
     const { lng, lat } = this.pointer ?? this.map.getCenter();
-    this.cursor.show(lng, lat, this.map.getZoom());
+    this.cursor.show(lng, lat, this.map.getZoom(), this.notation.write(lng, lat));
   }
 
   private tellPage(): void {
@@ -476,7 +636,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private selectedTrackId(): string | null {
     const { selection } = this;
     if (selection === null) return null;
-    if ("track_id" in selection) return selection.track_id;
+    if (selection.track_id) return selection.track_id;
+    if (!("alert_id" in selection)) return null;
     return this.alerts.find((a) => a.alertId === selection.alert_id)?.trackId ?? null;
   }
 
@@ -505,6 +666,7 @@ export class MapConsole implements FeedListener, AreaMap {
       (body) => {
         this.say("alerts", "");
         this.alerts = alertsToDraw(body);
+        this.picture.selectedTrackId = this.selectedTrackId();
         this.loadTrail();
         this.redraw();
       },
@@ -514,12 +676,13 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private loadTrail(): void {
     const trackId = this.selectedTrackId();
-    if (trackId === this.trailOf) return;
+    const { asOfMs, realmNowMs } = this.picture;
+    // A selection may come with the page's address, before the realm's clock.
+    if (trackId === this.trailOf || (trackId !== null && realmNowMs === null)) return;
     this.trailRequest?.abort();
     this.trailOf = trackId;
     this.trail = [];
     this.say("trail", "");
-    const { asOfMs, realmNowMs } = this.picture;
     if (trackId === null || realmNowMs === null) return;
     const shownMs = asOfMs ?? realmNowMs;
     const request = new AbortController();

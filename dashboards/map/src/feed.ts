@@ -7,6 +7,8 @@ export type Connection = "connecting" | "connected" | "lost" | "signed_out";
 export interface View {
   readonly bbox: readonly [number, number, number, number];
   readonly zoom: number;
+  /** Groups of tracks that cells do not count. */
+  readonly hide: readonly string[];
 }
 
 export interface FeedListener {
@@ -79,7 +81,7 @@ export class Feed {
   }
 
   private sendView(): void {
-    if (this.view !== null) this.send({ type: "view", bbox: this.view.bbox, zoom: this.view.zoom });
+    if (this.view !== null) this.send({ type: "view", ...this.view });
   }
 
   private send(message: object): void {

@@ -1,23 +1,22 @@
 // The small things on the map: status line, cursor position, legend with layer switches, tip, spoken announcements.
 import type { IControl } from "maplibre-gl";
+import { radius95M } from "./errors.js";
 import type { Connection } from "./feed.js";
 import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
-import { type Atlas, iconOf } from "./symbols.js";
+import { LEAST_OPACITY, SWITCHES, type ShownLayers, type Switch } from "./shown.js";
+import { type Atlas, drawIcon, sampleIcon } from "./symbols.js";
 import { age, text } from "./texts.js";
-import { KNOTS_PER_MPS, clockTime, position } from "./units.js";
+import { KNOTS_PER_MPS, clockTime } from "./units.js";
 
-function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
+export function element<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, parent: Element): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   if (className !== "") made.className = className;
   parent.append(made);
   return made;
 }
-
-export const SWITCHES = ["labels", "leaders", "areas", "facilities", "alerts"] as const;
-export type Switch = (typeof SWITCHES)[number];
 
 /** Connection, the realm's clock, how many tracks, the age of the oldest; then, where there is one, a notice. */
 export class StatusLine {
@@ -27,8 +26,8 @@ export class StatusLine {
   private readonly oldest: HTMLElement;
   private readonly notice: HTMLElement;
 
-  constructor(private readonly root: HTMLElement) {
-    const line = element("div", "mz-panel mz-status", root);
+  constructor(private readonly root: HTMLElement, parent: HTMLElement) {
+    const line = element("div", "mz-panel mz-status", parent);
     this.connection = element("span", "mz-connection", line);
     this.connection.setAttribute("role", "status");
     this.clock = element("span", "", line);
@@ -45,7 +44,9 @@ export class StatusLine {
     put(this.connection, `${marks[connection]} ${text(`map.connection.${connection}`)}`);
     const now = picture.nowMs;
     put(this.clock, now === null ? "" : clockTime(now));
-    put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }));
+    const { filtered } = picture;
+    const left = filtered === null ? "" : ` (${filtered > 0 ? text("map.filter.hidden", { n: filtered.toLocaleString("en") }) : text("map.filter.hidden_far")})`;
+    put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }) + left);
     const oldest = picture.oldestLiveAgeS();
     put(this.oldest, oldest === null ? "" : text("map.oldest", { age: age(oldest) }));
     put(this.notice, picture.asOf && now !== null ? text("map.as_of", { time: clockTime(now) }) : notice);
@@ -53,16 +54,19 @@ export class StatusLine {
 }
 
 /** Only what changed is written: a live region must not be spoken again every second. */
-function put(target: HTMLElement, words: string): void {
+export function put(target: HTMLElement, words: string): void {
   if (target.textContent !== words) target.textContent = words;
 }
 
-/** Where the pointer is, else the middle of the map, in degrees, minutes and seconds; and how far leaders run. */
+/** Where the pointer is, else the middle of the map, in the chosen notation; and how far leaders run. */
 export class CursorReadout implements IControl {
   private readonly box = document.createElement("div");
+  private readonly place = element("button", "", this.box);
+  private readonly leader = element("span", "", this.box);
 
   onAdd(): HTMLElement {
     this.box.className = "maplibregl-ctrl mz-panel mz-cursor";
+    this.place.type = "button";
     return this.box;
   }
 
@@ -70,8 +74,13 @@ export class CursorReadout implements IControl {
     this.box.remove();
   }
 
-  show(lon: number, lat: number, zoom: number): void {
-    put(this.box, `${position(lon, lat)}   ${leaderWords(zoom)}`);
+  /** Pressing the button, as any place of the page, shows the next notation (notation.ts). */
+  show(lon: number, lat: number, zoom: number, words: string): void {
+    this.place.dataset.placeLon = String(lon);
+    this.place.dataset.placeLat = String(lat);
+    this.place.title = text("map.coordinates.switch");
+    put(this.place, words);
+    put(this.leader, leaderWords(zoom));
   }
 }
 
@@ -116,6 +125,37 @@ export class AreasButton implements IControl {
   }
 }
 
+/** The button of a tool. Its class names its picture in map.css, `key` its words. */
+export class ToolButton implements IControl {
+  private readonly box = document.createElement("div");
+  private readonly button: HTMLButtonElement;
+
+  constructor(className: string, private readonly key: string, pressed: () => void) {
+    this.box.className = "maplibregl-ctrl maplibregl-ctrl-group";
+    this.button = element("button", className, this.box);
+    this.button.type = "button";
+    this.button.addEventListener("click", pressed);
+    this.retell();
+  }
+
+  onAdd(): HTMLElement {
+    return this.box;
+  }
+
+  onRemove(): void {
+    this.box.remove();
+  }
+
+  retell(): void {
+    this.button.title = text(this.key);
+    this.button.setAttribute("aria-label", this.button.title);
+  }
+
+  press(on: boolean): void {
+    this.button.setAttribute("aria-pressed", String(on));
+  }
+}
+
 function leaderWords(zoom: number): string {
   const minutes = leaderMinutes(zoom);
   return text("map.leader", { n: minutes, aircraft: minutes * AIRCRAFT_LEADER_SHARE });
@@ -126,12 +166,13 @@ export class LegendPanel {
   private readonly details: HTMLDetailsElement;
 
   constructor(
-    root: HTMLElement,
-    private readonly atlas: Atlas,
-    private readonly shown: Record<Switch, boolean>,
-    private readonly toggled: (which: Switch, on: boolean) => void,
+    parent: HTMLElement,
+    private readonly atlas: () => Atlas,
+    private readonly shown: ShownLayers,
+    private readonly changed: () => void,
   ) {
-    this.details = element("details", "mz-panel mz-layers", root);
+    this.details = element("details", "mz-panel mz-layers", parent);
+    this.details.name = "mz-side";
     this.render();
   }
 
@@ -140,17 +181,44 @@ export class LegendPanel {
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
     element("h3", "", body).textContent = text("map.layers");
-    for (const which of SWITCHES) {
-      const label = element("label", "", body);
-      const box = element("input", "", label);
-      box.type = "checkbox";
-      box.checked = this.shown[which];
-      box.addEventListener("change", () => this.toggled(which, box.checked));
-      element("span", "", label).textContent = text(`map.layer.${which}`);
-    }
-    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [iconOf(sample(kind, TrackStatus.LIVE, flags), false), text(kindKey(kind, flags))]));
-    this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [iconOf(sample(SubjectKind.VESSEL, s, 0), false), text(`map.status.${s}`)]));
+    for (const which of SWITCHES) this.layer(body, which);
+    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [sampleIcon(kind, TrackStatus.LIVE, flags), text(kindKey(kind, flags))]));
+    this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
+  }
+
+  /** Open the panel with the focus in it, or close it. */
+  toggle(): void {
+    this.details.open = !this.details.open;
+    this.details.querySelector<HTMLElement>(this.details.open ? "input" : "summary")?.focus();
+  }
+
+  /** A layer's switch and, but for alerts, how strongly it is drawn. */
+  private layer(body: Element, which: Switch): void {
+    const row = element("div", "mz-layer", body);
+    const label = element("label", "", row);
+    const box = element("input", "", label);
+    const name = text(`map.layer.${which}`);
+    const { on, opacity } = this.shown.of(which);
+    box.type = "checkbox";
+    box.checked = on;
+    element("span", "", label).textContent = name;
+    box.addEventListener("change", () => {
+      this.shown.change(which, { on: box.checked });
+      strength.disabled = !box.checked;
+      this.changed();
+    });
+    const strength = document.createElement("input");
+    if (which === "alerts") return;
+    Object.assign(strength, { type: "range", min: LEAST_OPACITY, max: 100, step: 10, value: opacity, disabled: !on });
+    strength.dataset.layer = which;
+    strength.title = text("map.layer.strength", { name });
+    strength.setAttribute("aria-label", strength.title);
+    strength.addEventListener("input", () => {
+      this.shown.change(which, { opacity: strength.valueAsNumber });
+      this.changed();
+    });
+    row.append(strength);
   }
 
   private list(body: Element, title: string, rows: readonly (readonly [string, string])[]): void {
@@ -158,21 +226,9 @@ export class LegendPanel {
     const list = element("ul", "", body);
     for (const [icon, words] of rows) {
       const row = element("li", "", list);
-      row.append(this.picture(icon));
+      row.append(drawIcon(this.atlas(), icon, 26));
       element("span", "", row).textContent = words;
     }
-  }
-
-  private picture(icon: string): HTMLCanvasElement {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 72;
-    canvas.style.width = canvas.style.height = "26px";
-    canvas.setAttribute("aria-hidden", "true");
-    const place = this.atlas.places[icon];
-    if (place !== undefined) {
-      canvas.getContext("2d")?.drawImage(this.atlas.image, place.x, place.y, place.width, place.height, 0, 0, 72, 72);
-    }
-    return canvas;
   }
 }
 
@@ -189,10 +245,6 @@ const LEGEND_KINDS: readonly (readonly [number, number])[] = [
   [SubjectKind.BASE_STATION, 0],
   [SubjectKind.GROUND_STATION, OURS],
 ];
-
-function sample(kind: number, status: number, flags: number): TrackRecord {
-  return { handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags };
-}
 
 function kindKey(kind: number, flags: number): string {
   return flags & OURS ? `map.kind.${kind}.ours` : `map.kind.${kind}`;
@@ -226,11 +278,13 @@ export class Tip {
 export function trackLines(track: TrackRecord, picture: Picture): string[] {
   const kind = text(`map.kind.${Object.values(SubjectKind).some((k) => k === track.kind) ? track.kind : 0}`);
   const speed = track.speedMps === null ? text("map.unknown") : text("map.knots", { n: (track.speedMps * KNOTS_PER_MPS).toFixed(1) });
+  const radius = radius95M(track);
   const course = track.courseDeg === null ? text("map.unknown") : `${String(Math.round(track.courseDeg) % 360).padStart(3, "0")}°`;
   return [
     `${kind} · ${text(`map.status.${track.status}`)}`,
     text("map.motion", { speed, course }),
     text("map.last_heard", { age: age(picture.ageS(track)) }),
+    ...(radius === null ? [] : [text("map.error", { m: Math.max(1, Math.round(radius)).toLocaleString("en") })]),
   ];
 }
 

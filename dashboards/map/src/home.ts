@@ -1,5 +1,6 @@
 // Where the map opens: where the officer left it, else upon the realm's watched areas, else upon its tracks, else
 // upon Japan.
+import { keep, readKept } from "./kept.js";
 
 /** [west, south], [east, north] in degrees. */
 export type Bounds = [[number, number], [number, number]];
@@ -14,7 +15,7 @@ export const JAPAN: Bounds = [[124.5, 25.5], [147, 46]];
 /** Nothing is so small that the map opens closer than this. */
 export const NEAREST_HOME_ZOOM = 11;
 /** Pixels that the furniture of the map takes from its edges. */
-export const HOME_PADDING = { top: 64, bottom: 56, left: 32, right: 72 } as const;
+export const HOME_PADDING = { top: 96, bottom: 56, left: 32, right: 72 } as const;
 
 /** The box around points; null where there are none. */
 export function aroundPoints(points: Iterable<readonly [number, number]>): Bounds | null {
@@ -53,21 +54,12 @@ export class KeptView {
   }
 
   read(): Camera | null {
-    try {
-      const kept = JSON.parse(localStorage.getItem(this.key) ?? "null") as Partial<Camera> | null;
-      const usable = kept !== null && [kept.lon, kept.lat, kept.zoom].every((value) => Number.isFinite(value));
-      return usable && Math.abs((kept as Camera).lat) <= 85 ? (kept as Camera) : null;
-    } catch {
-      return null;
-    }
+    const kept = readKept(this.key) as Partial<Camera> | null;
+    const usable = kept !== null && [kept.lon, kept.lat, kept.zoom].every((value) => Number.isFinite(value));
+    return usable && Math.abs((kept as Camera).lat) <= 85 ? (kept as Camera) : null;
   }
 
   write(camera: Camera | null): void {
-    try {
-      if (camera === null) localStorage.removeItem(this.key);
-      else localStorage.setItem(this.key, JSON.stringify(camera));
-    } catch {
-      // Storage is switched off or full: the view is not kept, and nothing else is lost.
-    }
+    keep(this.key, camera);
   }
 }

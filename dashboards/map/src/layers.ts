@@ -2,14 +2,16 @@
 import type { Layer, PickingInfo } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
 import type { MapAlert } from "./alerts.js";
+import { radius95M, tracksWithCircle } from "./errors.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
+import type { Switch } from "./shown.js";
 import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } from "./symbols.js";
 import type { TrailSegment } from "./trail.js";
 import { destination } from "./units.js";
 
-export type Selection = { readonly track_id: string } | { readonly alert_id: string } | null;
+export type Selection = { readonly track_id: string } | { readonly alert_id: string; readonly track_id?: string } | null;
 
 export interface Scene {
   readonly picture: Picture;
@@ -17,7 +19,8 @@ export interface Scene {
   readonly trail: readonly TrailSegment[];
   readonly selection: Selection;
   readonly zoom: number;
-  readonly shows: { readonly leaders: boolean; readonly alerts: boolean };
+  /** How strongly a layer is drawn: 0 for not at all, up to 1. */
+  readonly strength: (which: Switch) => number;
 }
 
 export type Picked =
@@ -56,18 +59,19 @@ export function picked(info: PickingInfo): Picked | null {
 }
 
 export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
-  const tracks = [...scene.picture.tracks.values()].sort((a, b) => importance(a) - importance(b));
+  const tracks = scene.picture.shown().sort((a, b) => importance(a) - importance(b));
   const dense = tracks.length > DENSE_TRACKS;
   const symbols = dense ? tracks.filter((t) => importance(t) >= MATTERS) : tracks;
   return [
     ...countLayers(scene.picture.aggregates),
-    trailLayer(scene.trail),
-    ...(scene.shows.leaders ? [leaderLayer(symbols, scene.zoom)] : []),
+    errorLayer(tracks, scene),
+    trailLayer(scene.trail, scene.strength("trails")),
+    leaderLayer(symbols, scene.zoom, scene.strength("leaders")),
     ...(dense ? [dotLayer(tracks.filter((t) => importance(t) < MATTERS))] : []),
     // Alerts are known as they are now: upon a past picture they would say what was not known then.
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
     trackLayer(symbols, scene.zoom, atlas),
-    ...(scene.shows.alerts && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
+    ...(scene.strength("alerts") > 0 && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
   ];
 }
@@ -153,10 +157,32 @@ function ringLayer(tracks: readonly TrackRecord[], { alerts, picture, zoom }: Sc
   });
 }
 
-function leaderLayer(tracks: readonly TrackRecord[], zoom: number): Layer {
+/** Circles that hold a track with a probability of 95 %. */
+function errorLayer(tracks: readonly TrackRecord[], { picture, strength }: Scene): Layer {
+  const selected = picture.selectedTrackId === null ? undefined : picture.byTrackId(picture.selectedTrackId);
+  const colour = (t: TrackRecord): palette.Rgb => colourOf(t.kind, isOurs(t));
+  return new ScatterplotLayer<TrackRecord>({
+    id: "errors",
+    visible: strength("errors") > 0,
+    opacity: strength("errors"),
+    data: tracksWithCircle(tracks, selected),
+    getPosition: (t) => [t.lon, t.lat],
+    radiusUnits: "meters",
+    getRadius: (t) => radius95M(t) ?? 0,
+    getFillColor: (t) => [...colour(t), 26],
+    getLineColor: (t) => [...colour(t), 190],
+    stroked: true,
+    lineWidthUnits: "pixels",
+    getLineWidth: 1.2,
+  });
+}
+
+function leaderLayer(tracks: readonly TrackRecord[], zoom: number, strength: number): Layer {
   const minutes = leaderMinutes(zoom);
   return new LineLayer<TrackRecord>({
     id: "leaders",
+    visible: strength > 0,
+    opacity: strength,
     data: tracks.filter((t) => t.status <= TrackStatus.LIVE && (t.speedMps ?? 0) > 0.25 && t.courseDeg !== null),
     getSourcePosition: (t) => [t.lon, t.lat],
     getTargetPosition: (t) => destination(t.lon, t.lat, t.courseDeg ?? 0, (t.speedMps ?? 0) * 60 * minutes * leaderShare(t)),
@@ -171,9 +197,11 @@ function leaderShare(track: TrackRecord): number {
   return track.kind === SubjectKind.AIRCRAFT ? AIRCRAFT_LEADER_SHARE : 1;
 }
 
-function trailLayer(trail: readonly TrailSegment[]): Layer {
+function trailLayer(trail: readonly TrailSegment[], strength: number): Layer {
   return new LineLayer<TrailSegment>({
     id: "trail",
+    visible: strength > 0,
+    opacity: strength,
     data: trail,
     getSourcePosition: (s) => [s.from.lon, s.from.lat],
     getTargetPosition: (s) => [s.to.lon, s.to.lat],

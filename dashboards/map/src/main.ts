@@ -3,12 +3,15 @@ import { addProtocol, setWorkerUrl } from "maplibre-gl";
 import { Protocol } from "pmtiles";
 import "maplibre-gl/dist/maplibre-gl.css";
 import "./fonts.css";
+import "./palettes.css";
 import "./map.css";
+import "./tools.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
+import { restoreTheme } from "./theme.js";
 
 export interface MizugiwaMap {
   /** The tracks that are rendered now. */
@@ -29,6 +32,8 @@ declare global {
     mizugiwaMap: MizugiwaMap;
   }
 }
+
+restoreTheme();
 
 const script = new URL((document.currentScript as HTMLScriptElement).src);
 // With the version that the page gave the bundle, so that the browser may keep the worker as long as the bundle.

@@ -1,4 +1,5 @@
 // What the screen knows: the tracks in view under their handles, or the counts of a low zoom.
+import { type Group, countGroups, groupsOf, inDanger } from "./groups.js";
 import { type Aggregate, type Frame, type TrackRecord, TrackStatus } from "./protocol.js";
 
 export interface Name {
@@ -14,6 +15,10 @@ export class Picture {
   /** True while what is shown is the past: the picture at `asOfMs`, which is then the "now" of every age. */
   asOf = false;
   asOfMs: number | null = null;
+  /** Groups that the officer does not want to see. */
+  hidden: ReadonlySet<Group> = new Set();
+  /** Shown whatever is hidden. */
+  selectedTrackId: string | null = null;
   private readonly handles = new Map<string, number>();
 
   /** A new connection: handles may mean other tracks than before. What was shown stays until the first snapshot. */
@@ -70,9 +75,23 @@ export class Picture {
     return this.nowMs === null ? 0 : Math.max(0, this.nowMs / 1_000 - track.observedAtS);
   }
 
-  /** How many tracks the screen stands for, counted cells included. */
+  /** The tracks in view that are not hidden. What is in danger or selected never is. */
+  shown(): TrackRecord[] {
+    const all = [...this.tracks.values()];
+    if (this.hidden.size === 0) return all;
+    const selected = this.selectedTrackId === null ? undefined : this.byTrackId(this.selectedTrackId);
+    return all.filter((t) => inDanger(t) || t === selected || !groupsOf(t).some((group) => this.hidden.has(group)));
+  }
+
+  /** How many tracks the screen shows, counted cells included. */
   get count(): number {
-    return this.aggregates.length > 0 ? this.aggregates.reduce((n, a) => n + a.count, 0) : this.tracks.size;
+    return this.aggregates.length > 0 ? this.aggregates.reduce((n, a) => n + a.count, 0) : this.shown().length;
+  }
+
+  /** How many tracks in view are hidden; 0 where the server counts cells without them; null where nothing is. */
+  get filtered(): number | null {
+    if (this.hidden.size === 0) return null;
+    return this.aggregates.length > 0 ? 0 : countGroups(this.tracks.values(), this.hidden).hidden;
   }
 
   /** Age in seconds of the live track heard longest ago; null where none is live. */

@@ -1,24 +1,18 @@
 // What stands still and comes from the console by REST: watched areas and facilities; and the labels of tracks,
 // which MapLibre places so that no two texts of the map overlap.
-import type { GeoJSONSource, LngLatBounds, Map as MapLibre } from "maplibre-gl";
+import type { GeoJSONSource, LayerSpecification, LngLatBounds, Map as MapLibre } from "maplibre-gl";
 import { corners } from "./home.js";
 import { MATTERS, importance } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { TrackStatus } from "./protocol.js";
-import { FONT } from "./style.js";
+import { FONT, repaint } from "./style.js";
 import { colourOf, isOurs } from "./symbols.js";
 import { type Language, age, text } from "./texts.js";
 
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 
-const GEOFENCE = "#ffb454";
-const AREA_OF_INTEREST = "#5fd0e6";
-const FACILITY_TEXT = "#8fe0c0";
-
-export const AREA_LAYERS = ["area-fill", "fence-line", "interest-line", "area-name"] as const;
-export const FACILITY_LAYERS = ["facility"] as const;
-export const TRACK_LABEL_LAYERS = ["track-label", "track-label-first"] as const;
+export const AREA_FILL_OPACITY = 0.045;
 
 /** Tracks with a name on the map at once: MapLibre drops what does not fit, and this bounds its work each second. */
 const MOST_LABELS = 400;
@@ -34,112 +28,121 @@ const LABEL_ALWAYS = 40;
 const SELECTED_RANK = 1_000;
 
 export function addPlaces(map: MapLibre, language: Language): void {
-  for (const kind of ["customs", "port", "airport"] as const) map.addImage(`facility-${kind}`, facilityIcon(kind), { pixelRatio: 2 });
-  map.addSource("areas", { type: "geojson", data: EMPTY });
-  map.addSource("area-names", { type: "geojson", data: EMPTY });
-  map.addSource("facilities", { type: "geojson", data: EMPTY });
-  map.addSource("track-labels", { type: "geojson", data: EMPTY });
-  const isFence: ["==", ["get", string], string] = ["==", ["get", "kind"], "geofence"];
-  map.addLayer({
-    id: "area-fill",
-    type: "fill",
-    source: "areas",
-    paint: { "fill-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST], "fill-opacity": 0.045 },
-  });
-  map.addLayer({
-    id: "fence-line",
-    type: "line",
-    source: "areas",
-    filter: isFence,
-    paint: { "line-color": GEOFENCE, "line-width": 1.6, "line-dasharray": [4, 2] },
-  });
-  map.addLayer({
-    id: "interest-line",
-    type: "line",
-    source: "areas",
-    filter: ["!", isFence],
-    paint: { "line-color": AREA_OF_INTEREST, "line-width": 1.4, "line-dasharray": [1, 2] },
-  });
-  map.addLayer({
-    id: "area-name",
-    type: "symbol",
-    source: "area-names",
-    minzoom: 6,
-    layout: {
-      "text-field": ["get", `name_${language}`],
-      "text-font": FONT,
-      "text-size": 12,
-      "text-anchor": ["get", "anchor"],
-      "text-offset": ["match", ["get", "anchor"], "bottom", ["literal", [0, -0.4]], ["literal", [0, 0.4]]],
-      "text-max-width": 20,
-    },
-    paint: {
-      "text-color": ["case", isFence, GEOFENCE, AREA_OF_INTEREST],
-      "text-halo-color": palette.HALO,
-      "text-halo-width": 1.4,
-    },
-  });
-  const isMain = ["==", ["get", "kind"], "customs_headquarters"];
-  map.addLayer({
-    id: "facility",
-    type: "symbol",
-    source: "facilities",
-    minzoom: 5,
-    filter: [">=", ["zoom"], ["match", ["get", "kind"], "customs_headquarters", 5, "open_port", 8, "customs_airport", 8, 9]],
-    layout: {
-      "icon-image": [
-        "match", ["get", "kind"],
-        "open_port", "facility-port",
-        "customs_airport", "facility-airport",
-        "facility-customs",
-      ],
-      "icon-size": ["interpolate", ["linear"], ["zoom"], 6, 0.75, 11, 1],
-      "text-field": ["get", `name_${language}`],
-      "text-font": FONT,
-      "text-size": 12,
-      "text-variable-anchor": ["left", "right", "top", "bottom"],
-      "text-radial-offset": 0.9,
-      "text-optional": true,
-      "symbol-sort-key": ["case", isMain, 0, 1] as never,
-    },
-    paint: { "text-color": FACILITY_TEXT, "text-halo-color": palette.HALO, "text-halo-width": 1.3 },
-  });
+  for (const kind of FACILITY_KINDS) map.addImage(`facility-${kind}`, facilityIcon(kind), { pixelRatio: 2 });
+  for (const source of ["areas", "area-names", "facilities", "track-labels"]) map.addSource(source, { type: "geojson", data: EMPTY });
   const nothing = { width: 1, height: 1, data: new Uint8Array(4) };
   map.addImage("track-place", nothing, { stretchX: [[0, 1]], stretchY: [[0, 1]] });
-  for (const first of [false, true]) {
-    map.addLayer({
-      id: first ? "track-label-first" : "track-label",
+  for (const layer of placeLayers(language)) map.addLayer(layer);
+}
+
+/** In the palette of now, what was added before. */
+export function repaintPlaces(map: MapLibre, language: Language): void {
+  for (const kind of FACILITY_KINDS) map.updateImage(`facility-${kind}`, facilityIcon(kind));
+  repaint(map, placeLayers(language));
+}
+
+function placeLayers(language: Language): LayerSpecification[] {
+  const isFence: ["==", ["get", string], string] = ["==", ["get", "kind"], "geofence"];
+  const isMain = ["==", ["get", "kind"], "customs_headquarters"];
+  return [
+    {
+      id: "area-fill",
+      type: "fill",
+      source: "areas",
+      paint: { "fill-color": ["case", isFence, palette.GEOFENCE, palette.AREA_OF_INTEREST], "fill-opacity": AREA_FILL_OPACITY },
+    },
+    {
+      id: "fence-line",
+      type: "line",
+      source: "areas",
+      filter: isFence,
+      paint: { "line-color": palette.GEOFENCE, "line-width": 1.6, "line-dasharray": [4, 2] },
+    },
+    {
+      id: "interest-line",
+      type: "line",
+      source: "areas",
+      filter: ["!", isFence],
+      paint: { "line-color": palette.AREA_OF_INTEREST, "line-width": 1.4, "line-dasharray": [1, 2] },
+    },
+    {
+      id: "area-name",
+      type: "symbol",
+      source: "area-names",
+      minzoom: 6,
+      layout: {
+        "text-field": ["get", `name_${language}`],
+        "text-font": FONT,
+        "text-size": 12,
+        "text-anchor": ["get", "anchor"],
+        "text-offset": ["match", ["get", "anchor"], "bottom", ["literal", [0, -0.4]], ["literal", [0, 0.4]]],
+        "text-max-width": 20,
+    },
+      paint: {
+        "text-color": ["case", isFence, palette.GEOFENCE, palette.AREA_OF_INTEREST],
+        "text-halo-color": palette.HALO,
+        "text-halo-width": 1.4,
+    },
+    },
+    {
+      id: "facility",
+      type: "symbol",
+      source: "facilities",
+      minzoom: 5,
+      filter: [">=", ["zoom"], ["match", ["get", "kind"], "customs_headquarters", 5, "open_port", 8, "customs_airport", 8, 9]],
+      layout: {
+        "icon-image": [
+          "match", ["get", "kind"],
+          "open_port", "facility-port",
+          "customs_airport", "facility-airport",
+          "facility-customs",
+        ],
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 6, 0.75, 11, 1],
+        "text-field": ["get", `name_${language}`],
+        "text-font": FONT,
+        "text-size": 12,
+        "text-variable-anchor": ["left", "right", "top", "bottom"],
+        "text-radial-offset": 0.9,
+        "text-optional": true,
+        "symbol-sort-key": ["case", isMain, 0, 1] as never,
+    },
+      paint: { "text-color": palette.FACILITY_TEXT, "text-halo-color": palette.HALO, "text-halo-width": 1.3 },
+    },
+    ...[false, true].map(
+      (first): LayerSpecification => ({
+          id: first ? "track-label-first" : "track-label",
+          type: "symbol",
+          source: "track-labels",
+          filter: [first ? "<=" : ">", ["get", "order"], -LABEL_ALWAYS],
+          layout: {
+            "text-field": ["get", "label"],
+            "text-font": FONT,
+            "text-size": first ? 13 : 12,
+            "text-variable-anchor": ["left", "right", "top-left", "bottom-left", "top", "bottom"],
+            "text-radial-offset": 1.25,
+            "text-justify": "auto",
+            "text-max-width": 16,
+            "text-line-height": 1.1,
+            "text-padding": 3,
+            "text-overlap": first ? "always" : "never",
+            "symbol-sort-key": ["get", "order"],
+          },
+          paint: {
+            "text-color": ["get", "colour"],
+            "text-halo-color": palette.HALO,
+            "text-halo-width": first ? 2 : 1.5,
+          },
+        }),
+    ),
+    // The symbols themselves are deck.gl's. An empty picture where each one stands, placed before any text because its
+    // layer is the topmost, keeps the texts of the map off them.
+    {
+      id: "track-place",
       type: "symbol",
       source: "track-labels",
-      filter: [first ? "<=" : ">", ["get", "order"], -LABEL_ALWAYS],
-      layout: {
-        "text-field": ["get", "label"],
-        "text-font": FONT,
-        "text-size": first ? 13 : 12,
-        "text-variable-anchor": ["left", "right", "top-left", "bottom-left", "top", "bottom"],
-        "text-radial-offset": 1.25,
-        "text-justify": "auto",
-        "text-max-width": 16,
-        "text-line-height": 1.1,
-        "text-padding": 3,
-        "text-overlap": first ? "always" : "never",
-        "symbol-sort-key": ["get", "order"],
-      },
-      paint: {
-        "text-color": ["get", "colour"],
-        "text-halo-color": palette.HALO,
-        "text-halo-width": first ? 2 : 1.5,
-      },
-    });
-  }
-  // The symbols themselves are deck.gl's. An empty picture where each one stands, placed before any text because its
-  // layer is the topmost, keeps the texts of the map off them.
-  map.addLayer({
-    id: "track-place",
-    type: "symbol",
-    source: "track-labels",
-    layout: { "icon-image": "track-place", "icon-size": 16, "icon-overlap": "always", "icon-padding": 0 },
-  });
+      layout: { "icon-image": "track-place", "icon-size": 16, "icon-overlap": "always", "icon-padding": 0 },
+    },
+  ];
 }
 
 export function setPlaces(map: MapLibre, source: "areas" | "facilities", data: GeoJSON.FeatureCollection): void {
@@ -170,7 +173,8 @@ export function nameLanguage(map: MapLibre, layers: readonly string[], language:
 export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, selectedTrackId: string | null): void {
   const least = zoom >= LABEL_EVERY_TRACK_ZOOM ? 0 : MATTERS;
   const bounds = map.getBounds();
-  const ranked = [...picture.tracks.values()]
+  const ranked = picture
+    .shown()
     .flatMap((track) => {
       const name = picture.names.get(track.handle);
       if (name === undefined || !contains(bounds, track)) return [];
@@ -200,7 +204,9 @@ export function contains(bounds: LngLatBounds, { lon, lat }: { readonly lon: num
   return lon >= bounds.getWest() && lon <= bounds.getEast() && lat >= bounds.getSouth() && lat <= bounds.getNorth();
 }
 
-function facilityIcon(kind: "customs" | "port" | "airport"): ImageData {
+const FACILITY_KINDS = ["customs", "port", "airport"] as const;
+
+function facilityIcon(kind: (typeof FACILITY_KINDS)[number]): ImageData {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 36;
   const context = canvas.getContext("2d");
@@ -209,7 +215,7 @@ function facilityIcon(kind: "customs" | "port" | "airport"): ImageData {
   context.lineCap = "round";
   context.lineJoin = "round";
   const path = new Path2D(FACILITY_PATHS[kind]);
-  for (const [colour, width] of [[palette.HALO, 7], [FACILITY_TEXT, 2.6]] as const) {
+  for (const [colour, width] of [[palette.HALO, 7], [palette.FACILITY_TEXT, 2.6]] as const) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.stroke(path);

@@ -31,6 +31,8 @@ export interface TrackRecord {
   readonly kind: number;
   readonly status: number;
   readonly flags: number;
+  /** Standard deviation of the position on each axis, metres. */
+  readonly errorM: number | null;
 }
 
 /** The tracks of one cell of a low zoom: their mean place, how many, the worst status, all their flags. */
@@ -114,6 +116,7 @@ function trackAt(view: DataView, at: number): TrackRecord {
     kind: view.getUint8(at + 22),
     status: view.getUint8(at + 23),
     flags: view.getUint8(at + 24),
+    errorM: known(view.getUint16(at + 25, true), 1),
   };
 }
 

@@ -1,17 +1,14 @@
 // The basemap's style: the sea is the stage. No `glyphs`: MapLibre draws every text with the fonts of the page.
-import type { LayerSpecification, StyleSpecification } from "maplibre-gl";
+import type { LayerSpecification, Map as MapLibre, StyleSpecification } from "maplibre-gl";
 import * as palette from "./palette.js";
 import type { Language } from "./texts.js";
 
 export const FONT = ["Noto Sans JP"];
 
-const SEA_LABEL = "#6f9dbb";
-const LAND_LABEL = "#a9b8c2";
-
 type Labelled = "country" | "sea" | "strait" | "bay" | "island" | "cape" | "city";
 
 function label(kinds: readonly Labelled[], language: Language, look: Partial<LabelLook>): LayerSpecification {
-  const { size, colour, spacing } = { size: 12, colour: LAND_LABEL, spacing: 0.04, ...look };
+  const { size, colour, spacing } = { size: 12, colour: palette.LAND_LABEL, spacing: 0.04, ...look };
   return {
     id: `label-${kinds[0]}`,
     type: "symbol",
@@ -70,14 +67,21 @@ export function mapStyle(tilesUrl: string, language: Language): StyleSpecificati
       { id: "edge-cut", type: "line", source: "basemap", "source-layer": "coast", paint: edge },
       label(["cape", "island"], language, { size: 11 }),
       label(["city"], language, { size: 12 }),
-      label(["bay", "strait"], language, { size: 12, colour: SEA_LABEL, spacing: 0.12 }),
-      label(["sea"], language, { size: 14, colour: SEA_LABEL, spacing: 0.3 }),
-      label(["country"], language, { size: 13, colour: "#8496a3", spacing: 0.2 }),
+      label(["bay", "strait"], language, { size: 12, colour: palette.SEA_LABEL, spacing: 0.12 }),
+      label(["sea"], language, { size: 14, colour: palette.SEA_LABEL, spacing: 0.3 }),
+      label(["country"], language, { size: 13, colour: palette.COUNTRY_LABEL, spacing: 0.2 }),
     ],
   };
 }
 
 export const LABEL_LAYERS = ["label-cape", "label-city", "label-bay", "label-sea", "label-country"] as const;
+
+/** The colours of layers that are there already, in the palette of now. */
+export function repaint(map: MapLibre, layers: readonly LayerSpecification[]): void {
+  for (const { id, paint } of layers) {
+    for (const [name, value] of Object.entries(paint ?? {})) map.setPaintProperty(id, name as never, value as never);
+  }
+}
 
 /** How far apart the lines of the graticule are at a zoom, degrees. */
 export function graticuleStep(zoom: number): number {

@@ -50,6 +50,24 @@ export function iconOf(track: TrackRecord, typeSymbols: boolean): string {
   return `plain-${kind}-${bearing(track) === null ? "still" : "course"}-${ours}-${status}`;
 }
 
+/** The icon of a vessel, a drone and so on as a legend shows it, under way with its bow up. */
+export function sampleIcon(kind: number, status: number, flags: number): string {
+  return iconOf({ handle: 0, lon: 0, lat: 0, observedAtS: 0, courseDeg: 0, headingDeg: 0, speedMps: 5, kind, status, flags, errorM: null }, false);
+}
+
+/** An icon of the atlas as an element of its own, so many pixels wide. */
+export function drawIcon(atlas: Atlas, icon: string, pixels: number): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = CELL_PIXELS;
+  canvas.style.width = canvas.style.height = `${pixels}px`;
+  canvas.setAttribute("aria-hidden", "true");
+  const place = atlas.places[icon];
+  if (place !== undefined) {
+    canvas.getContext("2d")?.drawImage(atlas.image, place.x, place.y, place.width, place.height, 0, 0, CELL_PIXELS, CELL_PIXELS);
+  }
+  return canvas;
+}
+
 export function isOurs(track: TrackRecord): boolean {
   return (track.flags & (Flag.ASSET | Flag.OWN_SHIP)) !== 0;
 }
@@ -230,7 +248,7 @@ function drawAlert(context: CanvasRenderingContext2D, severity: palette.Severity
   context.lineWidth = hollow ? 2 : 1.4;
   context.stroke(shape);
   if (severity === "critical" && !hollow) {
-    context.fillStyle = palette.css(palette.WHITE);
+    context.fillStyle = palette.css(palette.ON_CRITICAL);
     context.fillRect(-1.3, -4, 2.6, 7);
     context.fillRect(-1.3, 4.6, 2.6, 2.6);
   }

@@ -1,23 +1,9 @@
 // How numbers look to a person at sea, and the one projection of a course that leaders need.
 
-const METRES_PER_NAUTICAL_MILE = 1_852;
+export const METRES_PER_NAUTICAL_MILE = 1_852;
 const EARTH_MEAN_RADIUS_M = 6_371_008.8;
 
 export const KNOTS_PER_MPS = 3_600 / METRES_PER_NAUTICAL_MILE;
-
-/** Degrees, minutes and seconds, as on a chart: 34°12′05″N. */
-export function dms(value: number, positive: string, negative: string, degreeDigits: number): string {
-  const seconds = Math.round(Math.abs(value) * 3_600);
-  const degrees = String(Math.floor(seconds / 3_600)).padStart(degreeDigits, "0");
-  const minutes = String(Math.floor(seconds / 60) % 60).padStart(2, "0");
-  return `${degrees}°${minutes}′${String(seconds % 60).padStart(2, "0")}″${value < 0 ? negative : positive}`;
-}
-
-/** "34°12′05″N 129°24′31″E" */
-export function position(lon: number, lat: number): string {
-  const wrapped = ((((lon + 180) % 360) + 360) % 360) - 180;
-  return `${dms(lat, "N", "S", 2)} ${dms(wrapped, "E", "W", 3)}`;
-}
 
 /** The place reached on a great circle: [lon, lat] degrees. */
 export function destination(lon: number, lat: number, courseDeg: number, distanceM: number): [number, number] {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -138,3 +139,47 @@ def test_the_track_list_finds_a_vessel_by_name_in_english(page: Page, web: Any, 
     page.keyboard.type("ship 17")
     expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(1)
     expect(page.locator(".ag-center-cols-container .ag-row")).to_contain_text("SHIP 17")
+
+
+def test_every_text_of_the_console_is_readable_in_all_three_palettes(
+    page: Page, web: Any, enter: Callable[[], None], repository: Path
+) -> None:
+    # given a console with an alert of each severity
+    contrast_js = (repository / "tests/contrast.js").read_text("utf-8")
+    vessels = [web.vessel(431000001 + i, 129.3 + i / 10, 34.2) for i in range(4)]
+    web.put_tracks(vessels)
+    for vessel, severity in zip(vessels, Severity, strict=True):
+        web.raise_alert(vessel, severity=severity)
+    enter()
+    expect(page.locator("[data-alert]")).to_have_count(4)
+    page.wait_for_selector(".mz-chip")
+    grounds = {"day": [226, 237, 245], "dusk": [10, 20, 32], "night": [4, 8, 12]}
+    poor: list[Any] = []
+
+    def read() -> None:
+        for palette, sea in grounds.items():
+            page.evaluate("palette => { document.documentElement.dataset.palette = palette }", palette)
+            poor.extend([palette, *text] for text in page.evaluate(contrast_js, sea))
+
+    # when the officer goes through alerts, drawer, acknowledging, areas, incidents, track list, help and health
+    page.keyboard.press("j")
+    expect(page.locator("#detail .where")).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.locator("#ack-comment")).to_be_focused()
+    read()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    expect(page.locator("#areas-panel")).to_be_visible()
+    page.keyboard.press("c")
+    read()
+    page.keyboard.press("w")
+    page.keyboard.press("t")
+    expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(4)
+    for key in ("?", "h"):
+        page.keyboard.press(key)
+        expect(page.locator(".mantine-Modal-content")).to_be_visible()
+        read()
+        page.keyboard.press("Escape")
+        expect(page.locator(".mantine-Modal-content")).to_have_count(0)
+    # then every text stands out as WCAG 1.4.3 asks
+    assert poor == []

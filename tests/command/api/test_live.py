@@ -125,6 +125,8 @@ def test_a_screen_is_told_to_read_the_alerts_again(web: Any, eventually: Callabl
         '{"type":"view","bbox":[0,0,1],"zoom":3}',
         '{"type":"view","bbox":[0,0,1,1],"zoom":"x"}',
         '{"type":"view","bbox":[0,0,1,1],"zoom":99}',
+        '{"type":"view","bbox":[0,0,1,1],"zoom":3,"hide":["whales"]}',
+        '{"type":"view","bbox":[0,0,1,1],"zoom":3,"hide":5}',
         '{"type":"as_of","at_ms":1e300}',
     ],
 )

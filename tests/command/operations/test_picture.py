@@ -27,6 +27,7 @@ from command.operations.picture import (
     RecordFlag,
     Watcher,
 )
+from command.operations.track_groups import TrackGroup
 
 NOW_US = 1_790_000_000 * US_PER_S
 TSUSHIMA = Box.around([129.0, 34.0, 130.0, 35.0])
@@ -58,6 +59,8 @@ def test_a_record_says_what_is_unknown_instead_of_zero() -> None:
     assert (record["course_cdeg"], record["heading_cdeg"], record["speed_dmps"]) == (UNKNOWN_U2,) * 3
     (fast,) = picture.records_of([track(1, course_deg=359.999, heading_deg=0.0, speed_mps=9_999.0)])
     assert (fast["course_cdeg"], fast["heading_cdeg"], fast["speed_dmps"]) == (0, 0, UNKNOWN_U2 - 1)
+    errors = picture.records_of([track(1, position_error_m=m) for m in (None, 12.4, 1e9)])["error_m"]
+    assert errors.tolist() == [UNKNOWN_U2, 12, UNKNOWN_U2 - 1]
 
 
 def test_flags_say_asset_distress_own_ship_and_open_alert() -> None:
@@ -120,6 +123,30 @@ def test_the_low_zooms_get_cells_that_add_up() -> None:
     assert frame.records["count"].sum() == 50
     worst = frame.records[frame.records["worst_status"] == TrackStatus.LOST]
     assert worst["flags"].tolist() == [RecordFlag.DISTRESS]
+
+
+def test_hidden_groups_are_neither_counted_nor_listed_but_danger_is() -> None:
+    # given a live vessel, a lost one, one of our drones, a dark contact with an open alert and a distress beacon
+    picture = Picture()
+    dark = track(4, kind=SubjectKind.UNKNOWN)
+    sart = track(5, kind=SubjectKind.DISTRESS_BEACON, status=TrackStatus.LOST, flags=int(ObservationFlag.DISTRESS))
+    drone = track(3, kind=SubjectKind.AIR_DRONE, flags=int(ObservationFlag.ASSET))
+    picture.update([track(1), track(2, status=TrackStatus.LOST), drone, dark, sart], seq=1)
+    picture.mark_alerted([dark.track_id])
+
+    def seen(*hide: TrackGroup) -> set[int]:
+        listed = {t.track_id.int for t in picture.find("", limit=9, hide=hide)}
+        cells = picture.aggregate(TSUSHIMA, zoom=3.0, now_us=NOW_US, hide=hide)
+        assert cells["count"].sum() == len(listed)
+        return listed
+
+    # then each group hides its own, and nothing hides who is in danger
+    assert seen() == {1, 2, 3, 4, 5}
+    assert seen(TrackGroup.VESSELS) == {3, 4, 5}
+    assert seen(TrackGroup.SILENT) == {1, 3, 4, 5}
+    assert seen(TrackGroup.AIRCRAFT) == {1, 2, 3, 4, 5}
+    assert seen(TrackGroup.OURS) == {1, 2, 4, 5}
+    assert seen(*TrackGroup) == {4, 5}
 
 
 def test_a_track_without_a_position_is_listed_but_not_drawn() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,6 +22,7 @@ from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
 PATIENCE_MS = 60_000
+Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -103,11 +105,57 @@ def local_page(browser: Browser) -> Iterator[Page]:
     assert hosts <= {"127.0.0.1", None}, "the map asked another machine for something"
 
 
+@pytest.fixture(scope="module")
+def in_source(
+    browser: Browser, bundle: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ask]:
+    """Evaluates an expression on what one module of the map's source exports, in a browser and without a map:
+    `in_source("geodesic", "source.trueBearing(45.25)")`."""
+    folder = repository / "dashboards" / "map"
+    scripts = tmp_path_factory.mktemp("source")
+    pages: dict[str, Page] = {}
+
+    def ask(module: str, expression: str, argument: object = None) -> Any:
+        if module not in pages:
+            script = scripts / f"{module}.js"
+            flags = ["--bundle", "--format=iife", "--global-name=source", "--target=es2022", f"--outfile={script}"]
+            esbuild = folder / "node_modules" / "esbuild" / "bin" / "esbuild"
+            subprocess.run(
+                [esbuild, f"src/{module}.ts", *flags], cwd=folder, check=True, capture_output=True, timeout=60
+            )
+            pages[module] = browser.new_page()
+            pages[module].add_script_tag(path=script)
+        return pages[module].evaluate(expression, argument)
+
+    yield ask
+    for page in pages.values():
+        page.close()
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh page for what changes it for good."""
     with local_page(browser) as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def near_page(browser: Browser, synthetic: ModuleType, serve: Callable[..., Served]) -> Iterator[Page]:
+    """One page upon the ten tracks near Tsushima that are of a kind each."""
+    movers = [m for m in synthetic.fleet() if m.track_id.startswith("00000000-0000-0000-0000-")]
+    with local_page(browser) as page:
+        page.goto(serve(synthetic.synthetic_console(movers)).url)
+        page.wait_for_function("mizugiwaMap.status()?.connected", timeout=PATIENCE_MS)
+        yield page
+
+
+@pytest.fixture
+def near(near_page: Page) -> Page:
+    """That page with nothing selected, all ten in view and named, and nothing told to the page yet."""
+    near_page.evaluate("mizugiwaMap.select(null); mizugiwaMap.focus({lon: 129.55, lat: 34.45, zoom: 8.6})")
+    near_page.wait_for_function("mizugiwaMap.features().filter(f => f.label).length === 10", timeout=PATIENCE_MS)
+    near_page.evaluate("document.activeElement.blur(); chosen.length = 0")
+    return near_page
 
 
 @pytest.fixture(scope="module")

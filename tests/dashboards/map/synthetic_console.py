@@ -178,7 +178,7 @@ class Screen:
             records[i] = (
                 handle, round(place.lon * 1e7), round(place.lat * 1e7), int(START_MS / 1_000 + shown - mover.silent_s),
                 _u16(mover.course_deg, 0.01), _u16(mover.course_deg, 0.01), _u16(mover.speed_mps, 0.1),
-                mover.kind, mover.status, mover.flags, b"",
+                mover.kind, mover.status, mover.flags, 250 if mover.kind is SubjectKind.UNKNOWN else UNKNOWN_U2, b"",
             )  # fmt: skip
         names = [[h, m.track_id, m.label] for h, m, _ in rows if h not in self.named]
         self.named.update(h for h, _, _ in rows)

@@ -3,7 +3,6 @@ import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
 import { TerraDraw, TerraDrawPolygonMode, TerraDrawSelectMode } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 import { HOME_PADDING, NEAREST_HOME_ZOOM, aroundPoints } from "../home.js";
-import * as palette from "../palette.js";
 import { FONT } from "../style.js";
 import type { Point, Shape } from "./model.js";
 
@@ -57,7 +56,7 @@ export class Sketch {
       type: "symbol",
       source: "sketch-rows",
       layout: { "text-field": ["get", "n"], "text-font": FONT, "text-size": 13, "text-offset": [0.9, -0.9], "text-overlap": "always" },
-      paint: { "text-color": COLOUR, "text-halo-color": palette.HALO, "text-halo-width": 2 },
+      paint: { "text-color": COLOUR, "text-halo-color": INK, "text-halo-width": 2 },
     });
     this.styled = true;
     if (this.shown !== null) this.show(this.shown, this.moved);
