@@ -26,7 +26,7 @@ lint: setup-test
 	$(RUN)/lint-imports
 
 test: lint
-	$(RUN)/pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
+	$(RUN)/pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-soak: setup-test
 	$(RUN)/pytest -m soak --timeout=3600 $(ARGS)
