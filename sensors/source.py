@@ -7,7 +7,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,11 @@ class SourceConfig(BaseModel):
 
     kind: str
     name: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")
+
+
+MAX_IGNORED: Final = 512
+"""Different words that a source may count ignored messages by; more than a MAVLink dialect has messages. Where a word
+comes from what a stranger sends, the rest is `other`."""
 
 
 class RejectSink(Protocol):
@@ -88,7 +93,8 @@ class Tally:
     def ignore(self, what: str, count: int = 1, *, received_at_us: int | None = None) -> None:
         """Well-formed, but not this source's subject (a depth sentence on an AIS line): outside messages_in."""
         with self._lock:
-            self.ignored[what] += count
+            known = what in self.ignored or len(self.ignored) < MAX_IGNORED
+            self.ignored[what if known else "other"] += count
             self.last_seen_us = received_at_us if received_at_us is not None else self.last_seen_us
 
     def drop(self, reason: str, count: int = 1) -> None:

@@ -79,7 +79,7 @@
     try {
       const answer = await fetch("/api/alerts", { cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.ok) take((await answer.json()).alerts);
-      else state.due = answer.status >= 500;
+      else state.due = answer.status === 429 || answer.status >= 500; // asked too often, or away: ask again, lose none
     } catch (error) {
       if (!["TypeError", "TimeoutError", "AbortError"].includes(error.name)) throw error;
       state.due = true;

@@ -36,7 +36,6 @@ vessel says anew is taken for an echo, and above the time that relays and networ
 MAX_PART_AGE_S: Final = 10.0
 BATCH_ROWS: Final = 1_000
 MAX_GROUPS: Final = 256
-MAX_LABELS: Final = 64
 _NAN: Final = float("nan")
 _NO_TAG: Final = TagBlock()
 _MMSI: Final = int(IdentityScheme.MMSI)
@@ -129,8 +128,7 @@ class AisDecoder:
             self._reject("not_nmea", sentence, received_at_us)
             return
         label = (address if address[:1] == b"P" else address[2:]).decode()
-        known = label in self._tally.ignored or len(self._tally.ignored) < MAX_LABELS
-        self._tally.ignore(label if known else "other", received_at_us=received_at_us)
+        self._tally.ignore(label, received_at_us=received_at_us)
 
     def _read_tag(self, tag: bytes, origin: str) -> TagBlock:
         """The tag block of a line; what the first line of a group says holds for all of them."""

@@ -32,7 +32,6 @@ DUPLICATE_WINDOW_S: Final = 300.0
 EMERGENCY_LASTS_S: Final = 600.0
 """A device repeats its emergency until it is cancelled; one not heard of for this long marks its reports no more."""
 BATCH_ROWS: Final = 1_000
-MAX_LABELS: Final = 64
 MAX_EMERGENCIES: Final = 1_024
 _NAN: Final = float("nan")
 _FRIENDS: Final = frozenset("fa")
@@ -114,9 +113,7 @@ class CotDecoder:
         if is_emergency or event.cot_type.startswith("a-"):
             self._append(event, observation_id, received_at_us)
         else:
-            label = "-".join(event.cot_type.split("-")[:3])
-            known = label in self._tally.ignored or len(self._tally.ignored) < MAX_LABELS
-            self._tally.ignore(label if known else "other")
+            self._tally.ignore("-".join(event.cot_type.split("-")[:3]))
 
     def _hear_emergency(self, event: CotEvent) -> None:
         self._emergencies.pop(event.about_uid, None)
