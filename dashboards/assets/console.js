@@ -367,7 +367,8 @@
     const input = document.createElement(place.dataset.lines ? "textarea" : "input");
     Object.assign(input, place.dataset.lines ? { rows: Number(place.dataset.lines) } : { type: "text" });
     Object.assign(input, { id: place.dataset.input, maxLength: Number(place.dataset.limit),
-      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false });
+      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false,
+      ariaRequired: place.dataset.needed ? "true" : null });
     place.append(input);
   }
 
