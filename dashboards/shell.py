@@ -184,6 +184,7 @@ def _stores(view: View) -> list[Component]:
         dcc.Store(id="incidents-revision"),
         dcc.Store(id="incident-selected"),
         dcc.Store(id="beat", data=0),
+        dcc.Store(id="side-beat", data=0),
     ]
 
 
