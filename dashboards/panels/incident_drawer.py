@@ -112,13 +112,23 @@ class IncidentDrawer:
 
 def _head(incident: Incident, person: Person, language: str) -> Component:
     word = incident.severity.word
-    buttons = []
+    buttons: list[Component] = []
     if person.may(Permission.MANAGE_INCIDENTS) and incident.is_open:
         buttons += [
             html.Button(text(language, "incident.desk.edit"), id="incident-edit", type="button"),
             html.Button(text(language, "incident.desk.merge"), id="incident-merge", type="button"),
             html.Button(text(language, "incident.desk.split"), id="incident-split", type="button"),
         ]
+    buttons.append(
+        html.A(
+            text(language, "incident.desk.pdf"),
+            href=f"/api/incidents/{incident.incident_id}.pdf",
+            id="incident-pdf",
+            className="button",
+            download="",
+            title=text(language, "incident.desk.pdf_title", number=incident.number),
+        )
+    )
     buttons.append(html.Button("×", id="incident-close", type="button", title=text(language, "drawer.back")))
     return html.Div(
         id="incident-head",
