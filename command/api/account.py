@@ -15,8 +15,9 @@ from command.api.people_pages import Reader, account_page, second_factor_page, s
 from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.access import Open, needs
-from command.operations.people import Accounts, BadAccount, SessionGate, SignInRefused, csrf_token, current_person
+from command.operations.people import Accounts, BadAccount, SignInRefused, csrf_token, current_person
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import SCOPES, ApiTokens
 
 DONE = frozenset({"session_revoked", "others_revoked", "second_off", "token_revoked"})

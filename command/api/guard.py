@@ -25,10 +25,10 @@ from command.operations.people import (
     CURRENT_PERSON,
     Due,
     Person,
-    SessionGate,
     StoreUnavailable,
     csrf_token,
 )
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 
 SESSION_COOKIE: Final = "mizugiwa_session"

@@ -23,13 +23,13 @@ from command.operations.people import (
     OpenedSession,
     Origin,
     PasswordRefused,
-    SessionGate,
     SignInRefused,
     csrf_token,
     current_person,
     token_hash,
 )
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 
 STAYS: Final = ("/login", "/second", "/password", "/account", "/people")
 """Where somebody who switches the language stays; elsewhere the console is loaded anew."""

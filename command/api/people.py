@@ -21,11 +21,11 @@ from command.operations.people import (
     BadAccount,
     LoginTaken,
     Permission,
-    SessionGate,
     UnknownUser,
     current_person,
 )
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 
 DONE = frozenset({"roles", "disabled", "enabled", "session_revoked", "all_revoked", "second_off", "tokens_revoked"})

@@ -32,8 +32,9 @@ from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
-from command.operations.people import Accounts, SessionGate
+from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024

@@ -15,8 +15,9 @@ from command.operations import dispatch
 from command.operations.codes import CodeKey
 from command.operations.console import Console
 from command.operations.keys import codes_key
-from command.operations.people import Accounts, SessionGate
+from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 from dashboards.shell import mount_console
 from maps.basemap import TILES_FILE

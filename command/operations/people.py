@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -45,7 +45,6 @@ from command.store.people import (
     record_login_failure,
     save_rights,
     set_password,
-    touch_session,
 )
 from command.store.second_factor import drop_factor, find_factor
 from command.store.tokens import drop_tokens
@@ -65,7 +64,6 @@ __all__ = [
     "PasswordRefused",
     "Permission",
     "Person",
-    "SessionGate",
     "SignInRefused",
     "StoreUnavailable",
     "UnknownSession",
@@ -84,10 +82,6 @@ CODE_WITHIN_S: Final = 5 * 60
 """How long a right password waits for its one-time code."""
 _BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
-_CACHE_S: Final = 5.0
-_CACHE_LIMIT: Final = 1_000
-_HUNG_S: Final = 60
-_TOUCH_EVERY_US: Final = 30 * US_PER_S
 _HASHER: Final = PasswordHasher()
 """argon2id with the library's parameters (RFC 9106, second recommended option)."""
 _NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
@@ -558,97 +552,3 @@ def _known(session: Session, login: str) -> User:
     if user is None:
         raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
     return user
-
-
-@dataclass(slots=True)
-class _Remembered:
-    person: Person
-    checked_at_us: int
-    touched_at_us: int = field(default=0)
-
-
-class SessionGate:
-    """Whose session a token is. It asks the store every few seconds a session, and while the store is away
-    believes what it last said, within the session's own limits: a watch does not end with the database."""
-
-    def __init__(self, engine: Engine, *, rules: AccountRules, clock: Clock | None = None) -> None:
-        self._engine = engine
-        self._rules = rules
-        self._clock = clock or SystemClock()
-        self._remembered: dict[bytes, _Remembered] = {}
-        self._lock = threading.Lock()
-
-    def find(self, token: str) -> Person | None:
-        """The person of a session that is open; None where it is unknown, expired or idle too long.
-
-        Raises StoreUnavailable for a session that this process does not know yet.
-        """
-        return self._find(token_hash(token))
-
-    def again(self, person: Person) -> Person | None:
-        """The same person as they are now; None where their session is over. Errors as `find`."""
-        return self._find(person.session_id)
-
-    def _find(self, session_id: bytes) -> Person | None:
-        now_us = self._clock.now_us()
-        with self._lock:
-            known = self._remembered.get(session_id)
-        if known is None or now_us - known.checked_at_us > _CACHE_S * US_PER_S:
-            if known is not None:
-                # while this request waits for a store that hangs, the others of the session go on
-                known.checked_at_us = now_us + _HUNG_S * US_PER_S
-            try:
-                known = self._ask(session_id, now_us=now_us)
-            except StoreUnavailable:
-                if known is None:
-                    raise
-                known.checked_at_us = now_us
-        if known is None or not self._open(known.person, now_us=now_us):
-            self.forget(session_id)
-            return None
-        return known.person
-
-    def forget(self, session_id: bytes) -> None:
-        """Ask the store the next time."""
-        with self._lock:
-            self._remembered.pop(session_id, None)
-
-    def forget_all(self) -> None:
-        """Ask the store the next time, for every session: somebody's rights or sessions were changed."""
-        with self._lock:
-            self._remembered.clear()
-
-    def touch(self, person: Person) -> None:
-        """The person used keyboard or pointer: their session is not idle."""
-        now_us = self._clock.now_us()
-        with self._lock:
-            known = self._remembered.get(person.session_id)
-            if known is None or now_us - known.touched_at_us < _TOUCH_EVERY_US:
-                return
-            known.touched_at_us = now_us
-        with shared_session(self._engine) as session:
-            touch_session(session, person.session_id, now_us=now_us)
-
-    def _ask(self, session_id: bytes, *, now_us: int) -> _Remembered | None:
-        with shared_session(self._engine) as session:
-            found = find_session(session, session_id)
-        if found is None or found.user.disabled:
-            return None
-        person = Person(
-            user=found.user,
-            session_id=session_id,
-            expires_at_us=found.expires_at_us,
-            active_at_us=found.last_seen_us,
-            due=self._rules.due(found.user, second_factor=found.second_factor, code_due=found.code_due),
-        )
-        with self._lock:
-            before = self._remembered.pop(session_id, None)
-            while len(self._remembered) >= _CACHE_LIMIT:
-                self._remembered.pop(next(iter(self._remembered)))
-            touched = before.touched_at_us if before else 0
-            known = _Remembered(person=person, checked_at_us=now_us, touched_at_us=touched)
-            self._remembered[session_id] = known
-        return known
-
-    def _open(self, person: Person, *, now_us: int) -> bool:
-        return not person.user.disabled and now_us < self._rules.ends_at_us(person.expires_at_us, person.active_at_us)

@@ -35,8 +35,9 @@ from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
 from command.operations.codes import CodeKey
 from command.operations.console import Console
-from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.people import AccountRules, Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 from command.services import Endpoints
 from command.store.alerts import record_findings
