@@ -30,6 +30,7 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.domain.area import Area
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
 from command.operations.people import Accounts
@@ -70,6 +71,9 @@ def make_web(
         finally:
             await asyncio.to_thread(console.stop)
 
+    def every_area() -> Sequence[Area]:
+        return console.area_book.everything()
+
     of_the_pages: dict[str, Need] = {}
     web = FastAPI(
         title="Mizugiwa",
@@ -85,8 +89,8 @@ def make_web(
     add_area_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
-        account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
-        people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
+        account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
+        people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
         incidents_router(console),
         tracks_router(console),

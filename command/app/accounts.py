@@ -44,6 +44,17 @@ def set_roles(settings: Settings, login: str, roles: Sequence[str]) -> None:
         accounts.set_roles(login, chosen, by=terminal_user())
 
 
+def set_areas(settings: Settings, login: str, slugs: Sequence[str], *, whole_coast: bool) -> None:
+    """Where a person may act: the areas of these slugs, of whatever realm, or the whole coast. Raises BadSettings where
+    neither or both are said, UnknownUser, BadAccount.
+    """
+    if whole_coast == bool(slugs):
+        raise BadSettings("write --whole-coast, or one --area SLUG for each area")
+    with _accounts(settings) as accounts:
+        areas = None if whole_coast else frozenset(slugs)
+        accounts.set_areas(login, areas, known=accounts.every_slug(), by=terminal_user())
+
+
 def set_disabled(settings: Settings, login: str, disabled: bool) -> None:
     """Shut an account or open it again. Raises UnknownUser, BadAccount."""
     with _accounts(settings) as accounts:

@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import Role, User
 from command.i18n import text
+from command.store.areas import latest_areas
 from command.store.audit import append_audit
-from command.store.engine import StoreUnavailable, shared_session
+from command.store.engine import StoreUnavailable, realm_session, shared_session
 from command.store.people import (
     LoginTaken,
     UnknownUser,
@@ -46,6 +47,7 @@ from command.store.people import (
     save_rights,
     set_password,
 )
+from command.store.realms import list_realms
 from command.store.second_factor import drop_factor, find_factor
 from command.store.tokens import drop_tokens
 
@@ -77,6 +79,7 @@ __all__ = [
 FIRST_LOGIN: Final = "admin"
 LOGIN_LIMIT: Final = 64
 NAME_LIMIT: Final = 100
+AREAS_A_PERSON: Final = 50
 _LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
 CODE_WITHIN_S: Final = 5 * 60
 """How long a right password waits for its one-time code."""
@@ -95,6 +98,7 @@ class Permission(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     EDIT_AREAS = "edit areas"
     READ_INCIDENTS = "read incidents"
+    READ_INCIDENT_FILES = "read files of incidents"
     MANAGE_INCIDENTS = "manage incidents"
     COMMENT_ON_INCIDENTS = "comment on incidents"
     LINK_TO_INCIDENTS = "link to incidents"
@@ -109,12 +113,20 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),
+    Permission.READ_INCIDENT_FILES: frozenset(
+        {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
+    ),
     Permission.MANAGE_INCIDENTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.COMMENT_ON_INCIDENTS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }
+
+
+EVERYWHERE: Final = frozenset({Permission.WATCH, Permission.READ_INCIDENTS, Permission.MANAGE_PEOPLE})
+"""What no area limits: sight of the traffic and of who works on what, and what lies nowhere. Every other permission,
+one that is added later too, a person has in their areas only."""
 
 
 class Forbidden(PermissionError):
@@ -194,7 +206,8 @@ class AccountRules:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
     """Who is behind a request: the account and its session. session_id is the token's hash. due: what they have to do
-    before anything else. scopes: what an API token is for, None in a session of their own.
+    before anything else. scopes: what an API token is for, None in a session of their own. token_areas: what the token
+    is limited to, besides its owner.
     """
 
     user: User
@@ -203,13 +216,32 @@ class Person:
     active_at_us: int
     due: Due | None = None
     scopes: frozenset[Permission] | None = None
+    token_areas: frozenset[str] | None = None
+
+    @property
+    def areas(self) -> frozenset[str] | None:
+        """Slugs of the areas that they may act in; None for the whole coast. Scopes can only narrow each other."""
+        if self.user.areas is None or self.token_areas is None:
+            return self.token_areas if self.user.areas is None else self.user.areas
+        return self.user.areas & self.token_areas
 
     def may(self, permission: Permission) -> bool:
-        """By their roles as they are now, and by the token's scopes where they come with one."""
+        """Somewhere: by their roles as they are now, and by the token's scopes where they come with one."""
         granted = bool(self.user.roles & GRANTS[permission])
         return granted and (self.scopes is None or permission in self.scopes)
 
     def must(self, permission: Permission) -> None:
+        """Raises Forbidden where they may not do it on the whole coast. What is done to something that lies somewhere
+        is asked for with operations.territory.must_at, which lets those pass whose areas it lies in.
+        """
+        self.must_somewhere(permission)
+        if self.areas is not None and permission not in EVERYWHERE:
+            raise Forbidden(
+                f"{self.user.login} may {permission.value} in some areas only, and this does not say where it is; "
+                "ask somebody who has the whole coast"
+            )
+
+    def must_somewhere(self, permission: Permission) -> None:
         """Raises Forbidden where no role of this person grants it, or the token they come with is not for it."""
         if self.scopes is not None and permission not in self.scopes:
             raise Forbidden(f"this token may not {permission.value}; make one with that scope at /account")
@@ -352,6 +384,23 @@ class Accounts:
         with shared_session(self._engine) as session:
             self._save_rights(session, replace(_known(session, login), roles=roles), by=by, action="account.roles")
 
+    def set_areas(self, login: str, areas: frozenset[str] | None, *, known: Collection[str], by: str) -> None:
+        """Limit a person's roles to these areas from now on; None for the whole coast. known: slugs of areas that there
+        are, in whatever realm. Raises UnknownUser, BadAccount.
+        """
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            refuse_bad_areas(areas, known=known)
+            self._keep_rights(session, replace(user, areas=areas), by=by, action="account.areas")
+
+    def every_slug(self) -> frozenset[str]:
+        """The slugs of the areas of every realm."""
+        found: set[str] = set()
+        for realm in list_realms(self._engine):
+            with realm_session(self._engine, realm) as session:
+                found |= {area.slug for area in latest_areas(session)}
+        return frozenset(found)
+
     def set_disabled(self, login: str, disabled: bool, *, by: str) -> None:
         """Shut an account, which ends its sessions, or open it again. Raises UnknownUser, LastAdmin."""
         with shared_session(self._engine) as session:
@@ -364,8 +413,12 @@ class Accounts:
         others = [admin for admin in lock_admins(session) if admin.user_id != user.user_id]
         if not others and (user.disabled or Role.ADMIN not in user.roles):
             raise LastAdmin("people.last_admin")
+        self._keep_rights(session, user, by=by, action=action)
+
+    def _keep_rights(self, session: Session, user: User, *, by: str, action: str) -> None:
         save_rights(session, user)
-        detail = {"roles": sorted(user.roles)}
+        areas = "whole coast" if user.areas is None else sorted(user.areas)
+        detail = {"roles": sorted(user.roles), "areas": areas}
         append_audit(session, actor=by, action=action, target=user.login, detail=detail, now_us=self._clock.now_us())
 
     def sessions(self, login: str | None = None) -> Sequence[WebSession]:
@@ -545,6 +598,17 @@ class Accounts:
 def _refuse_no_role(roles: frozenset[Role]) -> None:
     if not roles:
         raise BadAccount("people.no_role")
+
+
+def refuse_bad_areas(areas: frozenset[str] | None, *, known: Collection[str]) -> None:
+    """Raises BadAccount for a scope of no area, of too many, or of one that is not known."""
+    if areas is None:
+        return
+    if not 0 < len(areas) <= AREAS_A_PERSON:
+        raise BadAccount("people.bad_areas", limit=AREAS_A_PERSON)
+    unknown = sorted(areas - set(known))
+    if unknown:
+        raise BadAccount("people.unknown_area", slug=unknown[0][:60])
 
 
 def _known(session: Session, login: str) -> User:
