@@ -188,7 +188,10 @@ def _one(router: APIRouter, pages: _Pages) -> None:
     @needs(Permission.MANAGE_PEOPLE)
     async def reset_password(request: Request, user_id: uuid.UUID) -> Response:
         user, reader = await pages.known(user_id), reader_of(request, pages.realm)
-        password = await asyncio.to_thread(accounts.reset_password, user.login, by=reader.person.user.login)
+        try:
+            password = await asyncio.to_thread(accounts.reset_password, user.login, by=reader.person.user.login)
+        except BadAccount as exc:
+            return await pages.one(request, user, refused=exc)
         title, what = (
             text(reader.language, key, login=user.login) for key in ("people.password_reset", "people.first_password")
         )

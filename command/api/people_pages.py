@@ -17,7 +17,7 @@ from command.domain.realm import Realm
 from command.i18n import text
 from command.i18n.times import jst_minute
 from command.operations.codes import qr_svg, uri
-from command.operations.people import Permission, Person, WebSession
+from command.operations.people import JUST_SIGNED_IN_S, Permission, Person, WebSession
 from command.operations.tokens import SCOPES, ApiToken
 
 _BROWSERS: Final = (
@@ -102,7 +102,6 @@ def account_page(
     realm, for their names.
     """
     user = reader.person.user
-    change = "account.second_on" if codes_left is None else "account.second_change"
     body = (
         _facts(
             {
@@ -113,9 +112,7 @@ def account_page(
             }
         )
         + ("" if user.areas is None else f"<p class=help>{reader.t('scope.yours_help')}</p>")
-        + f'<p><a href="/password">{reader.t("login.change_title")}</a></p>'
-        + f"<h2>{reader.t('account.second')}</h2><p>{_second_state(reader, codes_left)} "
-        + f'<a href="/account/second">{reader.t(change)}</a></p>'
+        + (_password_and_codes(reader, codes_left) if user.issuer is None else f"<p>{_at_provider(reader, user)}</p>")
         + f"<h2>{reader.t('account.sessions')}</h2>"
         + _session_table(reader, sessions, action="/account/sessions/revoke")
         + reader.form("/account/sessions/revoke-others", reader.button("account.revoke_others"))
@@ -128,6 +125,19 @@ def account_page(
         )
     )
     return reader.page(text(reader.language, "account.title"), body, error=error, note=note)
+
+
+def _password_and_codes(reader: Reader, codes_left: int | None) -> str:
+    change = "account.second_on" if codes_left is None else "account.second_change"
+    return (
+        f'<p><a href="/password">{reader.t("login.change_title")}</a></p>'
+        f"<h2>{reader.t('account.second')}</h2><p>{_second_state(reader, codes_left)} "
+        f'<a href="/account/second">{reader.t(change)}</a></p>'
+    )
+
+
+def _at_provider(reader: Reader, user: User) -> str:
+    return reader.t("openid.theirs", issuer=user.issuer)
 
 
 def _token_table(reader: Reader, tokens: Sequence[ApiToken], areas: Sequence[Area]) -> str:
@@ -169,13 +179,19 @@ def _token_form(reader: Reader, longest_days: int, areas: Sequence[Area]) -> str
         + f"<fieldset><legend>{reader.t('account.token_scopes')}</legend>{boxes}</fieldset>"
         + _token_areas(reader, areas)
         + field("days", days, value=str(min(30, longest_days)), autocomplete="off")
-        + field(
-            "password",
-            text(reader.language, "login.current_password"),
-            kind="password",
-            autocomplete="current-password",
-        )
+        + _proof(reader)
         + reader.button("account.token_make", kind="go")
+    )
+
+
+def _proof(reader: Reader) -> str:
+    """The password, or, of those who have none here, a word that a sign-in a moment ago does."""
+    if reader.person.user.issuer is not None:
+        minutes = JUST_SIGNED_IN_S // 60
+        hidden = '<input type="hidden" name="password" value="-">'
+        return f"<p class=help>{reader.t('login.again_elsewhere', minutes=minutes)}</p>{hidden}"
+    return field(
+        "password", text(reader.language, "login.current_password"), kind="password", autocomplete="current-password"
     )
 
 
@@ -335,6 +351,7 @@ def person_page(
     shut = "people.enable" if user.disabled else "people.disable"
     body = (
         _facts({reader.t("people.name"): escape(user.display_name), reader.t("people.state"): _state(reader, user)})
+        + ("" if user.issuer is None else f'<p class="note">{_at_provider(reader, user)}</p>')
         + f"<h2>{reader.t('people.roles')}</h2>"
         + reader.form(
             f"{at}/roles", _role_boxes(reader, user.roles, named=False) + reader.button("people.save_roles", kind="go")
@@ -343,7 +360,7 @@ def person_page(
         + reader.form(f"{at}/areas", _scope_form(reader, user, areas))
         + f"<h2>{reader.t('people.access')}</h2>"
         + '<div class="row">'
-        + _asked(reader, f"{at}/password", "people.reset_password")
+        + (_asked(reader, f"{at}/password", "people.reset_password") if user.issuer is None else "")
         + (_asked(reader, f"{at}/second-off", "people.second_off") if second_factor else "")
         + (_asked(reader, f"{at}/tokens/revoke-all", "people.revoke_tokens") if tokens else "")
         + reader.form(f"{at}/disabled", reader.button(shut, name="disabled", value="no" if user.disabled else "yes"))

@@ -36,6 +36,7 @@ from command.operations.console import Console
 from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
 from command.operations.session_gate import SessionGate
+from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024
@@ -57,8 +58,10 @@ def make_web(
     mount: ConsoleMount,
     secure: bool,
     rate: RateRules | None = None,
+    sso: SingleSignOn | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
+    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS. sso: sign-in at the
+    authority's identity provider.
 
     mount: dashboards.shell's; given as a value because the API and the dashboards do not know each other.
     """
@@ -88,7 +91,7 @@ def make_web(
     add_problem_handlers(web)
     add_area_problems(web)
     for router in (
-        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
+        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),

@@ -80,9 +80,11 @@ FIRST_LOGIN: Final = "admin"
 LOGIN_LIMIT: Final = 64
 NAME_LIMIT: Final = 100
 AREAS_A_PERSON: Final = 50
-_LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
+LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
 CODE_WITHIN_S: Final = 5 * 60
 """How long a right password waits for its one-time code."""
+JUST_SIGNED_IN_S: Final = 10 * 60
+"""So long a sign-in at a provider counts as proof, where others give their password."""
 _BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
 _HASHER: Final = PasswordHasher()
@@ -194,6 +196,8 @@ class AccountRules:
         """What a person has to do first. second_factor: they have one. code_due: their session waits for a code."""
         if code_due:
             return Due.CODE
+        if user.issuer is not None:
+            return None  # what is asked of them, their provider asks
         if user.must_change_password:
             return Due.PASSWORD
         return Due.SECOND_FACTOR if user.roles & self.second_factor_roles and not second_factor else None
@@ -327,7 +331,7 @@ class Accounts:
 
     def create(self, login: str, display_name: str, roles: frozenset[Role], *, by: str) -> str:
         """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken, BadAccount."""
-        if not _LOGIN.fullmatch(login):
+        if not LOGIN.fullmatch(login):
             raise BadAccount("people.bad_login", limit=LOGIN_LIMIT)
         display_name = " ".join(display_name.split())
         if not 0 < len(display_name) <= NAME_LIMIT:
@@ -352,12 +356,14 @@ class Accounts:
 
     def reset_password(self, login: str, *, by: str) -> str:
         """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, their
-        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser.
+        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser, BadAccount.
         """
         password = secrets.token_urlsafe(12)
         now_us = self._clock.now_us()
         with shared_session(self._engine) as session:
             user = _known(session, login)
+            if user.issuer is not None:
+                raise BadAccount("people.signs_in_elsewhere")
             set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
             clear_login_failures(session, login)
             close_user_sessions(session, user.user_id)
@@ -536,6 +542,8 @@ class Accounts:
     def change_password(self, person: Person, current: str, new: str, again: str) -> None:
         """Set a new password and end every other session of the person. Raises PasswordRefused and says why."""
         user, now_us = person.user, self._clock.now_us()
+        if user.issuer is not None:
+            raise PasswordRefused("login.elsewhere")
         self.check_password(person, current)
         if new != again:
             raise PasswordRefused("login.not_the_same")
@@ -551,8 +559,15 @@ class Accounts:
             )
 
     def check_password(self, person: Person, password: str) -> None:
-        """Whether it is the person who sits there. Raises PasswordRefused, SignInRefused where it is locked."""
+        """Whether it is the person who sits there: by their password, or, of those who have none here, by a sign-in at
+        their provider a moment ago. Raises PasswordRefused, SignInRefused where it is locked.
+        """
         user, now_us = person.user, self._clock.now_us()
+        if user.issuer is not None:
+            opened_us = person.expires_at_us - self.rules.session_lasts_s * US_PER_S
+            if now_us - opened_us > JUST_SIGNED_IN_S * US_PER_S:
+                raise PasswordRefused("login.again_elsewhere", minutes=JUST_SIGNED_IN_S // 60)
+            return
         self._refuse_locked(user.login, now_us=now_us)
         with shared_session(self._engine) as session:
             stored = password_hash_of(session, user.user_id)

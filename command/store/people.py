@@ -56,11 +56,12 @@ def user_of(row: Row[Any]) -> User:
         must_change_password=row.must_change_password,
         disabled=row.disabled,
         areas=None if row.areas is None else frozenset(row.areas),
+        issuer=row.issuer,
     )
 
 
-def create_user(session: Session, user: User, *, password_hash: str, now_us: int) -> None:
-    """Add an account. Raises LoginTaken."""
+def create_user(session: Session, user: User, *, password_hash: str, now_us: int, subject: str | None = None) -> None:
+    """Add an account. subject: what the user's provider calls them, where they have one. Raises LoginTaken."""
     try:
         with session.begin_nested():
             session.execute(
@@ -73,6 +74,8 @@ def create_user(session: Session, user: User, *, password_hash: str, now_us: int
                     must_change_password=user.must_change_password,
                     disabled=user.disabled,
                     areas=_written(user.areas),
+                    issuer=user.issuer,
+                    subject=subject,
                     created_at=now_us,
                     password_set_at=now_us,
                 )
@@ -84,6 +87,13 @@ def create_user(session: Session, user: User, *, password_hash: str, now_us: int
 def find_user_by_login(session: Session, login: str) -> User | None:
     """The account with this login, case not minded; None where there is none."""
     row = session.execute(select(PERSON).where(_same_login(PERSON.c.login, login))).one_or_none()
+    return None if row is None else user_of(row)
+
+
+def find_user_by_subject(session: Session, *, issuer: str, subject: str) -> User | None:
+    """The account of somebody as their provider calls them; None where there is none."""
+    query = select(PERSON).where(PERSON.c.issuer == issuer, PERSON.c.subject == subject)
+    row = session.execute(query).one_or_none()
     return None if row is None else user_of(row)
 
 

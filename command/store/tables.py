@@ -57,6 +57,8 @@ PERSON: Final = Table(
     Column("created_at", Microseconds, nullable=False),
     Column("password_set_at", Microseconds, nullable=False),
     Column("areas", ARRAY(SafeText)),
+    Column("issuer", SafeText),
+    Column("subject", SafeText),
 )
 
 WEB_SESSION: Final = Table(

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from sqlalchemy import Engine
 from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import InvalidStatus
 
@@ -24,7 +25,10 @@ from command.api.live import HEARD
 from command.api.web import make_web
 from command.domain.people import Role, User
 from command.operations.access import Mounted, Need, Open, limited_to_areas, need_of, needs
-from command.operations.people import GRANTS, Permission, Person
+from command.operations.codes import CodeKey
+from command.operations.people import GRANTS, Accounts, Permission, Person
+from command.operations.single_sign_on import ClaimRules, SingleSignOn
+from command.services.openid import Provider, Registration
 from dashboards.shell import NEEDS, ConsoleApp
 
 HEADER = """# Who may do what
@@ -47,6 +51,26 @@ def address(path: str) -> str:
         re.sub(r"\{language\}", "ja", path)
         if "{language}" in path
         else re.sub(r"\{[^}]*\}", str(uuid.UUID(int=0)), path)
+    )
+
+
+@pytest.fixture
+def identity() -> Callable[[Engine, Accounts], SingleSignOn]:
+    """A provider that does not answer: its routes are there all the same."""
+    registration = Registration(
+        issuer="http://localhost:9",
+        client_id="x",
+        client_secret=None,
+        redirect_uri="http://localhost/x",
+        scope="openid",
+    )
+    return lambda engine, accounts: SingleSignOn(
+        engine,
+        accounts=accounts,
+        provider=Provider(registration),
+        rules=ClaimRules(),
+        names={"ja": "x", "en": "x"},
+        key=CodeKey(bytes(32)),
     )
 
 
