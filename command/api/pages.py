@@ -212,10 +212,9 @@ def page(
     banner = ""
     if realm is not None:
         word = words(language, f"console.realm_{realm.kind.value}")
-        banner = (
-            f'<p class="realm realm-{realm.kind.value}"><strong>{word}</strong><span>{escape(realm.name)}</span></p>'
-        )
-    switch = f'<div class="foot">{_languages(language, csrf) if csrf else ""}{_palettes(language)}</div>'
+        inside = f"<strong>{word}</strong><span>{escape(realm.name)}</span>"
+        banner = f'<header class="realm realm-{realm.kind.value}">{inside}</header>'
+    switch = f'<footer class="foot">{_languages(language, csrf) if csrf else ""}{_palettes(language)}</footer>'
     motto = words(language, "console.motto")
     links = "".join(f'<a href="{href}">{words(language, key)}</a>' for key, href in (back or {}).items())
     nav = f'<nav aria-label="{words(language, "account.ways")}">{links}</nav>' if links else ""

@@ -99,6 +99,7 @@ class Permission(StrEnum):
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
     EDIT_AREAS = "edit areas"
+    EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
     READ_INCIDENT_FILES = "read files of incidents"
     MANAGE_INCIDENTS = "manage incidents"
@@ -112,6 +113,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),
@@ -240,10 +242,9 @@ class Person:
         """
         self.must_somewhere(permission)
         if self.areas is not None and permission not in EVERYWHERE:
-            raise Forbidden(
-                f"{self.user.login} may {permission.value} in some areas only, and this does not say where it is; "
-                "ask somebody who has the whole coast"
-            )
+            language = current_language()
+            what = text(language, f"permission.{permission.name.lower()}")
+            raise Forbidden(text(language, "scope.whole_coast_only", what=what))
 
     def must_somewhere(self, permission: Permission) -> None:
         """Raises Forbidden where no role of this person grants it, or the token they come with is not for it."""

@@ -393,7 +393,10 @@
   document.addEventListener("submit", (event) => {
     if (!submit[event.target.id]) return;
     event.preventDefault();
-    submit[event.target.id]();
+    const empty = [...event.target.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
+    if (!empty) return submit[event.target.id]();
+    fail(event.target.id, t("incident.desk.missing", { what: empty.labels[0].textContent }));
+    return empty.focus();
   });
   document.addEventListener("keydown", arrows, true);
   document.addEventListener("keydown", (event) => {

@@ -148,6 +148,19 @@ TRIES: Final[dict[str, Try]] = {
     "GET /api/incidents/{incident_id}/attachments/{attachment_id}": lambda who, w: who.get(w.with_file()),
 }
 """How each route that an area limits is asked for something that lies at a place."""
+WHOLE_COAST: Final[dict[str, Callable[[httpx.Client], httpx.Response]]] = {
+    "POST /api/facilities/import": lambda who: who.post(
+        "/api/facilities/import?format=csv&dry_run=false",
+        content="id,kind,name_ja,name_en,lat,lon\ndepot,other,倉庫,Depot,34.3,129.3\n".encode(),
+    ),
+    "DELETE /api/facilities/{facility_id}": lambda who: who.delete(
+        "/api/facilities/depot", headers={"If-Match": '"1"'}
+    ),
+    "POST /api/facilities/{facility_id}/restore": lambda who: who.post(
+        "/api/facilities/depot/restore", json={"version": 1}, headers={"If-Match": '"2"'}
+    ),
+}
+"""What is shared by all realms, so that an area of one gives no right to it."""
 
 
 @contextmanager
@@ -179,7 +192,9 @@ def test_everything_that_an_area_limits_is_done_inside_it_and_refused_outside(we
         for method in getattr(route, "methods", None) or ("WS",)
     }
     limits = {name for name, endpoint in endpoints.items() if limited_to_areas(endpoint)}
-    assert limits == TRIES.keys(), "say in TRIES how it is asked for something that lies at a place"
+    assert limits == TRIES.keys() | WHOLE_COAST.keys(), (
+        "say in TRIES how it is asked for something that lies at a place"
+    )
     # and no message and no callback is among them yet
     layout = next(r for r in routes if getattr(r, "path", "") == "/_dash-layout").endpoint.__self__
     assert not any(limited_to_areas(hear) for hear in HEARD.values())
@@ -193,6 +208,10 @@ def test_everything_that_an_area_limits_is_done_inside_it_and_refused_outside(we
             # and inside they do it
             done = attempt(officer, World(web, chief, INSIDE))
             assert done.status_code in (200, 201), (name, done.text)
+        for name, ask in WHOLE_COAST.items():
+            # what belongs to all realms is for those of the whole coast
+            assert "区域を限られていない" in ask(officer).json()["detail"], name
+            assert ask(chief).status_code == 200, (name, ask(chief).text)
 
 
 def test_a_refusal_and_the_screen_say_what_is_not_theirs(
@@ -324,7 +343,7 @@ def test_what_asks_without_saying_where_is_refused_to_who_has_areas() -> None:
         if permission in (Permission.WATCH, Permission.READ_INCIDENTS, Permission.MANAGE_PEOPLE):
             here.must(permission)
         else:
-            with pytest.raises(Forbidden, match="does not say where"):
+            with pytest.raises(Forbidden, match="区域を限られていない"):
                 here.must(permission)
 
 
