@@ -52,6 +52,7 @@ def places_router(console: Console) -> APIRouter:
                 default_kind=kind,
                 by=person.user.login,
                 dry_run=dry_run,
+                person=person,
             )
         )
         return {"dry_run": dry_run, "facilities": [_imported(each) for each in taken]}
