@@ -97,6 +97,7 @@ def feature(each: FacilityVersion) -> dict[str, Any]:
         "id": facility.facility_id,
         "geometry": {"type": "Point", "coordinates": [facility.position.lon, facility.position.lat]},
         "properties": {
+            "facility_id": facility.facility_id,
             "kind": facility.kind.value,
             "name_ja": facility.name_ja,
             "name_en": facility.name_en,
