@@ -212,6 +212,7 @@ def _help(view: View) -> Component:
         ("F", "kinds"),
         ("Y", "layers"),
         ("V", "views"),
+        ("U", "past"),
         ("P", "palette"),
         ("S", "sound"),
         ("H", "health"),

@@ -33,6 +33,7 @@ import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { PastPanel } from "./past.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
@@ -93,6 +94,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly announcer: Announcer;
   private readonly measure: Measure;
   private readonly measureButton: ToolButton;
+  private readonly past: PastPanel;
+  private readonly pastButton: ToolButton;
   private readonly gone = new AbortController();
   private readonly notation: ShownNotation;
   private readonly views: SavedViews;
@@ -161,6 +164,8 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(new AreasButton(), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
+    this.pastButton = new ToolButton("mz-past-tool", "map.past.tool", () => this.past.toggle());
+    this.map.addControl(this.pastButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
@@ -184,6 +189,12 @@ export class MapConsole implements FeedListener, AreaMap {
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
     this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
+    this.past = new PastPanel(this.map.getCanvas(), root, {
+      nowMs: () => this.picture.realmNowMs,
+      asOf: (ms) => this.asOf(ms),
+      changed: (active) => this.pastButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
     this.measure = new Measure(this.map, root, {
       track: (trackId) => this.measuredTrack(trackId),
       say: (words) => this.announcer.say(words),
@@ -338,6 +349,8 @@ export class MapConsole implements FeedListener, AreaMap {
     this.views.render();
     this.measure.retell();
     this.measureButton.retell();
+    this.past.retell();
+    this.pastButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -508,6 +521,9 @@ export class MapConsole implements FeedListener, AreaMap {
         return true;
       case "y":
         this.legend.toggle();
+        return true;
+      case "u":
+        this.past.toggle();
         return true;
       case "p":
         this.nextPalette();
