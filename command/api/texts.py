@@ -20,6 +20,7 @@ SHOWN: Final = (
     "incident.desk.",
     "kind.",
     "map.",
+    "presence.",
     "severity.",
     "status.",
     "triage.",

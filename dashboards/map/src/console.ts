@@ -8,7 +8,7 @@ import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
-import { type Connection, Feed, type FeedListener } from "./feed.js";
+import { type Connection, Feed, type FeedListener, type Looking, type Present } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
@@ -381,6 +381,15 @@ export class MapConsole implements FeedListener, AreaMap {
   changed(what: "areas" | "alerts"): void {
     if (what === "areas") this.loadPlaces();
     else this.loadAlerts();
+  }
+
+  present(people: readonly Present[], more: number): void {
+    document.dispatchEvent(new CustomEvent("mizugiwa:presence", { detail: { people, more } }));
+  }
+
+  /** What this screen has open. */
+  look(at: Looking | null): void {
+    this.feed.look(at);
   }
 
   connection(state: Connection): void {
