@@ -208,6 +208,7 @@ def _help(view: View) -> Component:
         ("/", "search"),
         ("T", "list"),
         ("G", "areas"),
+        ("B", "facilities"),
         ("Home", "home"),
         ("N", "walk"),
         ("R", "measure"),

@@ -12,7 +12,7 @@ from shapely.geometry import mapping
 from starlette.responses import JSONResponse, Response
 
 from command.api.problems import problem
-from command.api.versions import Restored, Version, based_on, download
+from command.api.versions import FILE_ANSWER, Restored, Version, based_on, download
 from command.domain.area import Area, AreaKind
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position
@@ -112,7 +112,7 @@ def areas_router(console: Console) -> APIRouter:
         rings = [Ring(rows=ring.rows, hole=ring.hole) for ring in body.rings]
         return table_json(await asyncio.to_thread(read_table, rings), current_language())
 
-    @router.get("/export")
+    @router.get("/export", response_class=Response, responses=FILE_ANSWER)
     @needs(Permission.WATCH)
     async def save(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
         return download(await asyncio.to_thread(book.as_file, format), format, name=f"areas-{console.realm.name}")

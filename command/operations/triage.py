@@ -32,8 +32,10 @@ __all__ = [
     "Gazetteer",
     "UnknownAlert",
     "acknowledge",
+    "compass_point",
     "dms",
     "explain",
+    "initial_bearing_deg",
 ]
 
 COMMENT_LIMIT: Final = 1_000
@@ -64,16 +66,19 @@ class Gazetteer:
         name = facility.name_ja if language == "ja" else facility.name_en
         if metres[nearest] < _AT_M:
             return text(language, "place.at", name=name)
-        compass = text(language, "place.compass").split(",")
-        sixteenth = round(initial_bearing_deg(facility.position, position) / 22.5) % 16
         distance = float(metres[nearest]) / METRES_PER_NAUTICAL_MILE
         return text(
             language,
             "place.from",
             name=name,
-            bearing=compass[sixteenth],
+            bearing=compass_point(initial_bearing_deg(facility.position, position), language),
             distance=f"{distance:.1f}" if distance < 10.0 else f"{distance:.0f}",
         )
+
+
+def compass_point(bearing_deg: float, language: str) -> str:
+    """One of the sixteen points, `北北東`."""
+    return text(language, "place.compass").split(",")[round(bearing_deg / 22.5) % 16]
 
 
 def initial_bearing_deg(a: Position, b: Position) -> float:

@@ -30,7 +30,7 @@ export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
-  changed(what: "areas" | "alerts"): void;
+  changed(what: "areas" | "facilities" | "alerts"): void;
   /** Who is on watch; more: how many besides. */
   present(people: readonly Present[], more: number): void;
   connection(state: Connection): void;
@@ -130,7 +130,7 @@ export class Feed {
       }
       const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string; people?: Present[]; more?: number };
       if (message.type === "names") this.listener.names(message.tracks ?? []);
-      else if (message.type === "areas" || message.type === "alerts") this.listener.changed(message.type);
+      else if (message.type === "areas" || message.type === "facilities" || message.type === "alerts") this.listener.changed(message.type);
       else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
