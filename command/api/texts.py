@@ -24,6 +24,7 @@ SHOWN: Final = (
     "incident.desk.",
     "kind.",
     "map.",
+    "presence.",
     "severity.",
     "status.",
     "triage.",

@@ -32,6 +32,7 @@ from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
+from command.operations.presence import Presence
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.store.alerts import alerts_by_id, get_alert, list_alerts
@@ -41,7 +42,7 @@ from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_sessi
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
-from command.store.notify import listen
+from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
 
@@ -80,6 +81,7 @@ class Console:
         self.realm = realm
         self.clock = clock
         self.picture = Picture()
+        self.presence = Presence()
         self.facilities: tuple[Facility, ...] = ()
         self.facility_versions: tuple[FacilityVersion, ...] = ()
         self.facilities_revision = 0
@@ -247,6 +249,8 @@ class Console:
             if payload and "facilities" in payload:
                 rest_at = -1e9
             now_s = monotonic()
+            if payload and "presence" in payload:
+                self.presence.heard(payload, now_s=now_s)
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
             rest_due = now_s - rest_at >= _REST_EVERY_S
@@ -260,10 +264,17 @@ class Console:
             if alerts_due:
                 self._read_alerts()
                 alerts_at, alerts_told = now_s, False
+            self._tell_presence(now_s)
             self._read_tracks()
             tracks_at = now_s
             self._read_at_s = monotonic()
             self._caught_up.set()
+
+    def _tell_presence(self, now_s: float) -> None:
+        told = self.presence.to_tell(now_s=now_s)
+        if told is not None:
+            with realm_session(self._engine, self.realm) as session:
+                notify(session, told)
 
     def _read_tracks(self) -> None:
         while not self._stop.is_set():

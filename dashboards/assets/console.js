@@ -10,7 +10,7 @@
   const TOAST_MS = 4000;
   const JST_MS = 9 * 3600 * 1000;
   const state = {
-    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
+    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, track: null, filter: [], known: null, unread: 0,
     anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
   // What other scripts of the page add: what Escape closes first, what a click may mean, and the list that J and K go
@@ -193,6 +193,7 @@
 
   function select(row, { show = false } = {}) {
     state.selected = row.dataset.alert;
+    state.track = row.dataset.track || null;
     mark();
     row.scrollIntoView({ block: "nearest" });
     remember();
@@ -214,7 +215,7 @@
   }
 
   function clear() {
-    state.selected = null;
+    state.selected = state.track = null;
     mark();
     setProps("map-selected", { data: null });
     side("closed");
@@ -389,6 +390,7 @@
     setInterval(tick, 500);
     changed();
     window.mizugiwaIncidents.start();
+    window.mizugiwaPresence.start();
   }
 
   document.addEventListener("keydown", key);
@@ -420,6 +422,7 @@
     selected(selected) {
       const alert = selected && selected.alert_id;
       state.selected = alert || null;
+      state.track = (selected && selected.track_id) || null;
       mark();
       if (window.mizugiwaMap && window.mizugiwaMap.select) window.mizugiwaMap.select(selected || null);
       if (selected && (selected.track_id || alert)) side("detail");

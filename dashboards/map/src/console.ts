@@ -9,7 +9,7 @@ import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
 import { CHOSEN } from "./facilities.js";
-import { type Connection, Feed, type FeedListener } from "./feed.js";
+import { type Connection, Feed, type FeedListener, type Looking, type Present } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
@@ -395,6 +395,15 @@ export class MapConsole implements FeedListener, AreaMap {
   changed(what: Place | "alerts"): void {
     if (what === "alerts") this.loadAlerts();
     else this.loadPlaces(what);
+  }
+
+  present(people: readonly Present[], more: number): void {
+    document.dispatchEvent(new CustomEvent("mizugiwa:presence", { detail: { people, more } }));
+  }
+
+  /** What this screen has open. */
+  look(at: Looking | null): void {
+    this.feed.look(at);
   }
 
   connection(state: Connection): void {

@@ -9,6 +9,7 @@ import "./tools.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import { FacilityPanel } from "./facilities.js";
+import type { Looking } from "./feed.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
@@ -23,6 +24,8 @@ export interface MizugiwaMap {
   home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
+  /** What this screen has open, for the others to see. */
+  look(at: Looking | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -57,6 +60,7 @@ interface Mounted {
 }
 
 let mounted: Mounted | null = null;
+let looking: Looking | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -64,6 +68,10 @@ window.mizugiwaMap = {
   focus: (focus) => mounted?.console?.focus(focus),
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
+  look: (at) => {
+    looking = at;
+    mounted?.console?.look(at);
+  },
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
@@ -87,6 +95,7 @@ function mount(): void {
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
+    mounting.console.look(looking);
     panel?.mapReady();
   });
 }
