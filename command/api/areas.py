@@ -12,7 +12,7 @@ from shapely.geometry import mapping
 from starlette.responses import JSONResponse, Response
 
 from command.api.problems import problem
-from command.api.versions import Restored, Version, based_on, download
+from command.api.versions import FILE_ANSWER, Restored, Version, based_on, download
 from command.domain.area import Area, AreaKind
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position
@@ -105,14 +105,14 @@ def areas_router(console: Console) -> APIRouter:
         return _versioned(made, response)
 
     @router.post("/check")
-    @needs(Permission.EDIT_AREAS)
+    @needs(Permission.EDIT_AREAS, lies_nowhere=True)
     async def check(body: TableBody) -> dict[str, Any]:
         if sum(len(ring.rows) for ring in body.rings) > CHECK_ROWS:
             raise HTTPException(422, f"a table of more than {CHECK_ROWS} rows; import it as a file")
         rings = [Ring(rows=ring.rows, hole=ring.hole) for ring in body.rings]
         return table_json(await asyncio.to_thread(read_table, rings), current_language())
 
-    @router.get("/export")
+    @router.get("/export", response_class=Response, responses=FILE_ANSWER)
     @needs(Permission.WATCH)
     async def save(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
         return download(await asyncio.to_thread(book.as_file, format), format, name=f"areas-{console.realm.name}")
@@ -127,7 +127,9 @@ def areas_router(console: Console) -> APIRouter:
     ) -> dict[str, Any]:
         person, data = current_person(), await request.body()
         taken = await asyncio.to_thread(
-            lambda: book.bring_in(read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run)
+            lambda: book.bring_in(
+                read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run, person=person
+            )
         )
         return {"dry_run": dry_run, "areas": [_imported(each) for each in taken]}
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Header, Request
 from starlette.responses import JSONResponse, Response
 
 from command.api.problems import problem
-from command.api.versions import Restored, based_on, download
+from command.api.versions import FILE_ANSWER, Restored, based_on, download
 from command.domain.clock import from_us
 from command.domain.facility import FacilityKind, FacilityVersion
 from command.operations.access import needs
@@ -32,7 +32,7 @@ def places_router(console: Console) -> APIRouter:
         features = [feature(each) for each in console.facility_versions if retired or not each.retired]
         return {"type": "FeatureCollection", "revision": console.facilities_revision, "features": features}
 
-    @router.get("/export")
+    @router.get("/export", response_class=Response, responses=FILE_ANSWER)
     @needs(Permission.WATCH)
     async def save(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
         return download(await asyncio.to_thread(book.as_file, format), format, name="facilities")
@@ -52,6 +52,7 @@ def places_router(console: Console) -> APIRouter:
                 default_kind=kind,
                 by=person.user.login,
                 dry_run=dry_run,
+                person=person,
             )
         )
         return {"dry_run": dry_run, "facilities": [_imported(each) for each in taken]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +32,12 @@ def based_on(if_match: str | None) -> int:
     if found is None:
         raise HTTPException(422, f'If-Match {if_match[:40]!r}; write one version in quotes, for example "3"')
     return int(found.group(1))
+
+
+FILE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The file.", "content": {media_type: {} for media_type in MEDIA_TYPES.values()}}
+}
+"""How a route whose answer is `download` describes it."""
 
 
 def download(data: bytes, form: Format, *, name: str) -> Response:

@@ -19,6 +19,7 @@ from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position, distances_m
 from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.people import Permission, Person
+from command.operations.territory import must_at
 from command.store.alerts import AlreadyAcknowledged, UnknownAlert, acknowledge_alert
 from command.store.audit import append_audit
 from command.store.engine import realm_session
@@ -122,12 +123,13 @@ def acknowledge(
 
     Raises Forbidden, BadComment, UnknownAlert, AlreadyAcknowledged and StoreUnavailable.
     """
-    person.must(Permission.ACKNOWLEDGE)
+    person.must_somewhere(Permission.ACKNOWLEDGE)
     kept = " ".join(comment.split())
     if len(kept) > COMMENT_LIMIT:
         raise BadComment(text(language, "triage.comment_too_long", limit=COMMENT_LIMIT, given=len(kept)))
     with realm_session(engine, realm) as session:
         alert = acknowledge_alert(session, alert_id, by=person.user.login, comment=kept, now_us=now_us)
+        must_at(session, person, Permission.ACKNOWLEDGE, alert)
         append_audit(
             session,
             actor=person.user.login,

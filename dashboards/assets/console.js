@@ -84,7 +84,7 @@
     try {
       const answer = await fetch("/api/pulse", { cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return;
       }
       if (answer.ok) heard(await answer.json());
@@ -258,7 +258,7 @@
         closeAck();
         toast(t("triage.done", { what }));
       } else if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
       } else {
         const problem = await answer.json().catch(() => ({}));
         ackError(answer.status === 409 ? t("triage.already") : t("triage.failed", { why: problem.detail || answer.status }));
