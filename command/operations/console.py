@@ -37,7 +37,7 @@ from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.store.alerts import alerts_by_id, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
-from command.store.assets import list_assets
+from command.store.assets import Asset, list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
@@ -88,6 +88,8 @@ class Console:
         self.facility_book = FacilityBook(engine, realm, changed=self._facilities_changed)
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
+        self.assets: Mapping[str, Asset] = {}
+        """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
@@ -326,8 +328,9 @@ class Console:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
             self._read_facilities(session)
-            assets = list_assets(session)
-            self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
+            self.assets = {asset.subject: asset for asset in list_assets(session)}
+            named = {subject: {"ja": asset.name_ja, "en": asset.name_en} for subject, asset in self.assets.items()}
+            self.picture.rename(Names(named))
             self._sources = tuple(list_source_health(session))
             save_heartbeat(
                 session,
