@@ -1,20 +1,27 @@
-"""Alerts over REST: the list a duty officer triages, one alert, and its acknowledgement."""
+"""Alerts over REST: the list a duty officer triages, one alert with its evidence, and the acts on one or on many.
+
+An act on many answers with what it did and what it did not, and why. Every act on many takes an Idempotency-Key: sent
+twice, it is done once and answered twice the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from command.api.incidents import Adds
 from command.domain.alert import Alert
+from command.domain.alert_acts import COMMENT_LIMIT, MOST_AT_ONCE, REASON_LIMIT
 from command.domain.clock import from_us
 from command.operations.access import needs
-from command.operations.console import Console
-from command.operations.people import Permission, current_language, current_person
-from command.operations.triage import COMMENT_LIMIT
+from command.operations.console import ALERT_LIMIT, Console
+from command.operations.people import LOGIN_LIMIT, Permission, current_language, current_person
+
+_LISTED: Final = 500
 
 
 class Acknowledgement(BaseModel):
@@ -25,16 +32,80 @@ class Acknowledgement(BaseModel):
     comment: str = Field(default="", max_length=COMMENT_LIMIT)
 
 
+class Many(BaseModel):
+    """The alerts that an act is about."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alerts: list[uuid.UUID] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+
+class AcknowledgementOfMany(Many):
+    """The same words for each."""
+
+    comment: str = Field(default="", max_length=COMMENT_LIMIT)
+
+
+class Assignment(Many):
+    """to: a login. take_over: also what somebody else has in hand."""
+
+    to: str = Field(min_length=1, max_length=LOGIN_LIMIT)
+    take_over: bool = False
+
+
+class WithReason(Many):
+    """An act that says why."""
+
+    reason: str = Field(max_length=REASON_LIMIT)
+
+
+class RefusedAlert(BaseModel):
+    """An alert that the act was not done to, and why."""
+
+    alert_id: uuid.UUID
+    what: str
+    why: str
+
+
+class OutcomeOfMany(BaseModel):
+    """Each alert that was sent is in one of the two."""
+
+    done: list[uuid.UUID]
+    refused: list[RefusedAlert]
+
+
+class Assignee(BaseModel):
+    """Somebody who may have an alert in hand."""
+
+    login: str
+    name: str
+
+
 def alerts_router(console: Console) -> APIRouter:
-    """GET /api/alerts, GET /api/alerts/{id}, POST /api/alerts/{id}/acknowledge."""
-    router = APIRouter(prefix="/api/alerts")
+    """GET /api/alerts, GET /api/alerts/{id}, POST /api/alerts/{id}/acknowledge, and POST /api/alerts/<act> on many."""
+    router = APIRouter(prefix="/api/alerts", tags=["alerts"])
 
     @router.get("")
     @needs(Permission.WATCH)
-    async def open_alerts() -> dict[str, Any]:
+    async def open_alerts(
+        waiting: bool = False, limit: Annotated[int, Query(ge=1, le=ALERT_LIMIT)] = _LISTED
+    ) -> dict[str, Any]:
+        """The worst first. waiting: only what nobody has acknowledged. total: how many are open, listed or not."""
         language = current_language()
         alerts = console.open_alerts()
-        return {"revision": console.alerts_revision, "alerts": [alert_json(console, a, language) for a in alerts]}
+        wanted = [a for a in alerts if not waiting or a.acknowledged_at_us is None]
+        return {
+            "revision": console.alerts_revision,
+            "total": len(alerts) + console.alerts_beyond,
+            "alerts": [alert_json(console, a, language) for a in wanted[:limit]],
+        }
+
+    @router.get("/assignees")
+    @needs(Permission.ASSIGN_ALERTS)
+    async def assignees() -> list[Assignee]:
+        """Whoever an alert can be assigned to, by login."""
+        people = await asyncio.to_thread(console.alert_desk.assignees)
+        return [Assignee(login=user.login, name=user.display_name) for user in people]
 
     @router.get("/{alert_id}")
     @needs(Permission.WATCH)
@@ -50,13 +121,51 @@ def alerts_router(console: Console) -> APIRouter:
         )
         return alert_json(console, alert, language)
 
+    _add_acts_on_many(router, console)
     return router
+
+
+def _add_acts_on_many(router: APIRouter, console: Console) -> None:
+    desk = console.alert_desk
+
+    @router.post("/acknowledge")
+    @needs(Permission.ACKNOWLEDGE)
+    async def acknowledge_many(sent: AcknowledgementOfMany, doing: Adds) -> OutcomeOfMany:
+        outcome = await asyncio.to_thread(desk.acknowledge, doing, sent.alerts, comment=sent.comment)
+        return OutcomeOfMany.model_validate(outcome.to_json())
+
+    @router.post("/assign")
+    @needs(Permission.ASSIGN_ALERTS)
+    async def assign(sent: Assignment, doing: Adds) -> OutcomeOfMany:
+        outcome = await asyncio.to_thread(desk.assign, doing, sent.alerts, to=sent.to, take_over=sent.take_over)
+        return OutcomeOfMany.model_validate(outcome.to_json())
+
+    @router.post("/unassign")
+    @needs(Permission.ASSIGN_ALERTS)
+    async def unassign(sent: Many, doing: Adds) -> OutcomeOfMany:
+        outcome = await asyncio.to_thread(desk.unassign, doing, sent.alerts)
+        return OutcomeOfMany.model_validate(outcome.to_json())
+
+    @router.post("/escalate")
+    @needs(Permission.ESCALATE_ALERTS)
+    async def escalate(sent: WithReason, doing: Adds) -> OutcomeOfMany:
+        """One severity higher, waiting at every desk again, and sent to the teams again with the reason."""
+        outcome = await asyncio.to_thread(desk.escalate, doing, sent.alerts, reason=sent.reason)
+        return OutcomeOfMany.model_validate(outcome.to_json())
+
+    @router.post("/withdraw")
+    @needs(Permission.ESCALATE_ALERTS)
+    async def withdraw(sent: WithReason, doing: Adds) -> OutcomeOfMany:
+        """Take an escalation back."""
+        outcome = await asyncio.to_thread(desk.withdraw, doing, sent.alerts, reason=sent.reason)
+        return OutcomeOfMany.model_validate(outcome.to_json())
 
 
 def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
     """An alert with its texts in the reader's language; times are ISO 8601 UTC."""
     told = console.explained(alert, language)
     position = alert.position
+    silence = console.silence_of(alert)
     incident = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     return {
         "alert_id": str(alert.alert_id),
@@ -80,6 +189,20 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
         "acknowledged_at": _iso(alert.acknowledged_at_us),
         "acknowledged_by": alert.acknowledged_by,
         "comment": alert.comment,
+        "assigned": None
+        if alert.assigned_to is None
+        else {"to": alert.assigned_to, "by": alert.assigned_by, "at": _iso(alert.assigned_at_us)},
+        "escalated": None
+        if alert.rule_severity is None
+        else {
+            "by": alert.escalated_by,
+            "at": _iso(alert.escalated_at_us),
+            "reason": alert.escalation_reason,
+            "from": alert.rule_severity.word,
+        },
+        "silenced": None
+        if silence is None
+        else {"silence_id": str(silence.silence_id), "until": _iso(silence.expires_at_us)},
         "incident": None if incident is None else {"incident_id": str(incident.incident_id), "number": incident.number},
     }
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from command.api.incident_json import entry_shown
+from command.operations.alert_desk import AlertProblem, BadAct, SilenceGone
 from command.operations.incidents import (
     BadIncident,
     IncidentChanged,
@@ -39,6 +40,8 @@ def add_problem_handlers(web: FastAPI) -> None:
         UnknownAlert: 404,
         AlreadyAcknowledged: 409,
         BadComment: 422,
+        BadAct: 422,
+        SilenceGone: 404,
         IncidentNotFound: 404,
         IncidentConflict: 409,
         BadIncident: 422,
@@ -48,7 +51,7 @@ def add_problem_handlers(web: FastAPI) -> None:
     for kind, status in statuses.items():
 
         def known(_: Request, exc: Exception, status: int = status) -> JSONResponse:
-            members = {"code": exc.key} if isinstance(exc, IncidentProblem) else {}
+            members = {"code": exc.key} if isinstance(exc, IncidentProblem | AlertProblem) else {}
             return problem(status, str(exc), **members)
 
         web.add_exception_handler(kind, known)

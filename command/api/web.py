@@ -26,6 +26,7 @@ from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
+from command.api.silences import silences_router
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -87,6 +88,7 @@ def make_web(
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
+        silences_router(console),
         incidents_router(console),
         tracks_router(console),
         areas_router(console),

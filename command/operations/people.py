@@ -99,6 +99,9 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    ASSIGN_ALERTS = "assign alerts"
+    ESCALATE_ALERTS = "escalate alerts"
+    SILENCE_ALERTS = "silence alerts"
     EDIT_AREAS = "edit areas"
     READ_INCIDENTS = "read incidents"
     MANAGE_INCIDENTS = "manage incidents"
@@ -111,6 +114,9 @@ class Permission(StrEnum):
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
