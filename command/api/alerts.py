@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from shapely.geometry import mapping
 
 from command.api.incidents import Adds
 from command.domain.alert import Alert
@@ -19,6 +21,7 @@ from command.domain.alert_acts import COMMENT_LIMIT, MOST_AT_ONCE, REASON_LIMIT
 from command.domain.clock import from_us
 from command.operations.access import needs
 from command.operations.console import ALERT_LIMIT, Console
+from command.operations.evidence import Evidence
 from command.operations.people import LOGIN_LIMIT, Permission, current_language, current_person
 
 _LISTED: Final = 500
@@ -81,8 +84,43 @@ class Assignee(BaseModel):
     name: str
 
 
+class ProofShown(BaseModel):
+    """One observation. words: what it proves, in the reader's language."""
+
+    observation_id: str
+    observed_at: datetime
+    lon: float | None
+    lat: float | None
+    source: str
+    words: str
+
+
+class AreaConcerned(BaseModel):
+    """The area as it was when the episode began. geometry: GeoJSON."""
+
+    slug: str
+    version: int
+    name: str
+    geometry: dict[str, Any]
+
+
+class EvidenceShown(BaseModel):
+    """missing: how many observations are cited and were not kept."""
+
+    alert_id: uuid.UUID
+    severity: str
+    title: str
+    subject: str
+    because: str
+    lon: float | None
+    lat: float | None
+    area: AreaConcerned | None
+    observations: list[ProofShown]
+    missing: int
+
+
 def alerts_router(console: Console) -> APIRouter:
-    """GET /api/alerts, GET /api/alerts/{id}, POST /api/alerts/{id}/acknowledge, and POST /api/alerts/<act> on many."""
+    """GET /api/alerts, one with its evidence, POST /api/alerts/{id}/acknowledge, and POST /api/alerts/<act> on many."""
     router = APIRouter(prefix="/api/alerts", tags=["alerts"])
 
     @router.get("")
@@ -111,6 +149,14 @@ def alerts_router(console: Console) -> APIRouter:
     @needs(Permission.WATCH)
     async def one_alert(alert_id: uuid.UUID) -> dict[str, Any]:
         return alert_json(console, await asyncio.to_thread(console.alert, alert_id), current_language())
+
+    @router.get("/{alert_id}/evidence")
+    @needs(Permission.WATCH)
+    async def evidence(alert_id: uuid.UUID) -> EvidenceShown:
+        """The observations that it rests on, what each proves, and the area concerned as it was when it began."""
+        language = current_language()
+        alert, found = await asyncio.to_thread(console.evidence, alert_id, language)
+        return _evidence(console, alert, found, language)
 
     @router.post("/{alert_id}/acknowledge")
     @needs(Permission.ACKNOWLEDGE)
@@ -159,6 +205,39 @@ def _add_acts_on_many(router: APIRouter, console: Console) -> None:
         """Take an escalation back."""
         outcome = await asyncio.to_thread(desk.withdraw, doing, sent.alerts, reason=sent.reason)
         return OutcomeOfMany.model_validate(outcome.to_json())
+
+
+def _evidence(console: Console, alert: Alert, found: Evidence, language: str) -> EvidenceShown:
+    told, area, position = console.explained(alert, language), found.area, alert.position
+    return EvidenceShown(
+        alert_id=alert.alert_id,
+        severity=alert.severity.word,
+        title=told.title,
+        subject=told.subject,
+        because=told.because,
+        lon=None if position is None else position.lon,
+        lat=None if position is None else position.lat,
+        area=None
+        if area is None
+        else AreaConcerned(
+            slug=area.slug,
+            version=area.version,
+            name=area.name_ja if language == "ja" else area.name_en,
+            geometry=dict(mapping(area.geometry)),
+        ),
+        observations=[
+            ProofShown(
+                observation_id=proof.observation_id.hex(),
+                observed_at=from_us(proof.observed_at_us),
+                lon=None if proof.position is None else proof.position.lon,
+                lat=None if proof.position is None else proof.position.lat,
+                source=proof.source,
+                words=proof.words,
+            )
+            for proof in found.proofs
+        ],
+        missing=found.missing,
+    )
 
 
 def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from command.api.incident_json import entry_shown
 from command.operations.alert_desk import AlertProblem, BadAct, SilenceGone
+from command.operations.console_keys import BadKeys, KeyTaken
 from command.operations.incidents import (
     BadIncident,
     IncidentChanged,
@@ -42,6 +43,8 @@ def add_problem_handlers(web: FastAPI) -> None:
         BadComment: 422,
         BadAct: 422,
         SilenceGone: 404,
+        KeyTaken: 409,
+        BadKeys: 422,
         IncidentNotFound: 404,
         IncidentConflict: 409,
         BadIncident: 422,
@@ -51,7 +54,7 @@ def add_problem_handlers(web: FastAPI) -> None:
     for kind, status in statuses.items():
 
         def known(_: Request, exc: Exception, status: int = status) -> JSONResponse:
-            members = {"code": exc.key} if isinstance(exc, IncidentProblem | AlertProblem) else {}
+            members = {"code": exc.key} if isinstance(exc, IncidentProblem | AlertProblem | BadKeys) else {}
             return problem(status, str(exc), **members)
 
         web.add_exception_handler(kind, known)

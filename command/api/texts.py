@@ -18,9 +18,11 @@ SHOWN: Final = (
     "areas.",
     "console.",
     "incident.desk.",
+    "keys.",
     "kind.",
     "map.",
     "severity.",
+    "silence.",
     "status.",
     "triage.",
 )

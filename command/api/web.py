@@ -19,6 +19,7 @@ from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
+from command.api.keys import keys_router
 from command.api.live import live_router
 from command.api.login import login_router
 from command.api.people import people_router
@@ -89,6 +90,7 @@ def make_web(
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
         alerts_router(console),
         silences_router(console),
+        keys_router(console.keys),
         incidents_router(console),
         tracks_router(console),
         areas_router(console),

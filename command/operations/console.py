@@ -32,6 +32,8 @@ from command.i18n.names import Names
 from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
+from command.operations.console_keys import PersonKeys
+from command.operations.evidence import Evidence, evidence_of
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
@@ -95,6 +97,7 @@ class Console:
         self.alerts_beyond = 0
         """Open alerts that are not among `alerts`."""
         self.silences: tuple[Silence, ...] = ()
+        self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self._engine = engine
@@ -225,6 +228,11 @@ class Console:
         if found is None:
             raise UnknownAlert(f"there is no alert {alert_id} in {self.realm.name}; reload the list")
         return found
+
+    def evidence(self, alert_id: uuid.UUID, language: str) -> tuple[Alert, Evidence]:
+        """An alert and what it rests on. Raises UnknownAlert, StoreUnavailable."""
+        alert = self.alert(alert_id)
+        return alert, evidence_of(self._engine, self.realm, alert, language)
 
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""

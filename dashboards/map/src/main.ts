@@ -22,6 +22,8 @@ export interface MizugiwaMap {
   home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  evidence(alertId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -63,6 +65,7 @@ window.mizugiwaMap = {
   focus: (focus) => mounted?.console?.focus(focus),
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
+  evidence: (alertId) => mounted?.console?.showEvidence(alertId),
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
