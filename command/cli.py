@@ -324,10 +324,39 @@ def areas_import(
     from command.app.places import import_areas
 
     told = import_areas(_settings(config), _realm(realm), file, kind=kind, dry_run=dry_run)
-    for line in told.lines:
+    _tell_import(told.lines, failed=told.failed)
+
+
+def _tell_import(lines: Sequence[str], *, failed: bool) -> None:
+    for line in lines:
         typer.echo(line)
-    if told.failed:
+    if failed:
         raise typer.Exit(1)
+
+
+facilities = typer.Typer(help="Facilities: bring them in from a file.", no_args_is_help=True)
+cli.add_typer(facilities, name="facilities")
+
+
+@facilities.command("import")
+def facilities_import(
+    file: Annotated[Path, typer.Argument(help="GeoPackage, GeoJSON, KML or CSV (docs/facilities.md).")],
+    config: Config = None,
+    realm: RealmName = "live",
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="bonded_area, port_facility, coast_guard, police, lookout, other or a customs one: of what the file "
+            "does not say."
+        ),
+    ] = "other",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Take the facilities of a file, all of them or, where one is wrong, none. Every realm shares them."""
+    from command.app.places import import_facilities
+
+    told = import_facilities(_settings(config), _realm(realm), file, kind=kind, dry_run=dry_run)
+    _tell_import(told.lines, failed=told.failed)
 
 
 @cli.command("export")

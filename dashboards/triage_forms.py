@@ -91,7 +91,7 @@ def act_forms(view: View) -> list[Component]:
             [
                 html.P(view.t("triage.escalate_help"), className="help"),
                 html.Label(view.t("triage.reason"), htmlFor="escalate-reason"),
-                plain_input("escalate-reason", limit=REASON_LIMIT),
+                plain_input("escalate-reason", limit=REASON_LIMIT, needed=True),
             ],
             send="triage.act.escalate",
         ),
@@ -101,7 +101,7 @@ def act_forms(view: View) -> list[Component]:
             [
                 html.P(view.t("triage.withdraw_help"), className="help"),
                 html.Label(view.t("triage.reason"), htmlFor="withdraw-reason"),
-                plain_input("withdraw-reason", limit=REASON_LIMIT),
+                plain_input("withdraw-reason", limit=REASON_LIMIT, needed=True),
             ],
             send="triage.act.withdraw",
         ),
@@ -126,7 +126,7 @@ def act_forms(view: View) -> list[Component]:
                     id="silence-minutes",
                 ),
                 html.Label(view.t("triage.reason"), htmlFor="silence-reason"),
-                plain_input("silence-reason", limit=REASON_LIMIT),
+                plain_input("silence-reason", limit=REASON_LIMIT, needed=True),
                 html.P(view.t("silence.help"), className="help"),
             ],
             send="silence.begin",

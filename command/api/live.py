@@ -1,4 +1,4 @@
-"""/ws/tracks: each screen's view of the picture as binary frames, about one a second, and what else it must reload."""
+"""/ws/tracks: each screen's view of the picture as binary frames, about two a second, and what else it must reload."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from command.operations.track_groups import TrackGroup
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
 _VERSION: Final = 1
-_EVERY_S: Final = 1.0
+_EVERY_S: Final = 0.5
 _SEND_TIMEOUT_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 4_096
 _NAMES_A_MESSAGE: Final = 500
@@ -68,7 +68,7 @@ class Screen:
         self._looking = False
         self._as_of_us: int | None = None
         self._as_of_due = False
-        self._told: tuple[int, int] | None = None
+        self._told: tuple[int, int, int] | None = None
 
     def hear(self, message: str) -> None:
         """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""
@@ -106,12 +106,13 @@ class Screen:
         self._watcher.start_over()
 
     async def speak(self) -> None:
-        """Send what is due, then wait a second or until the screen asks for another view."""
+        """Send what is due, then wait half a second or until the screen asks for another view."""
         console = self._console
-        told = (console.alerts_revision, console.areas_revision)
+        told = (console.alerts_revision, console.areas_revision, console.facilities_revision)
         if told != self._told:
             await self._text({"type": "alerts", "revision": told[0]})
             await self._text({"type": "areas", "revision": told[1]})
+            await self._text({"type": "facilities", "revision": told[2]})
             self._told = told
         now_us = console.clock.now_us()
         frames: list[Frame] = []

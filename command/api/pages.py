@@ -147,9 +147,8 @@ def page(
     banner = ""
     if realm is not None:
         word = words(language, f"console.realm_{realm.kind.value}")
-        banner = (
-            f'<p class="realm realm-{realm.kind.value}"><strong>{word}</strong><span>{escape(realm.name)}</span></p>'
-        )
+        inside = f"<strong>{word}</strong><span>{escape(realm.name)}</span>"
+        banner = f'<header class="realm realm-{realm.kind.value}">{inside}</header>'
     switch = _languages(language, csrf) if csrf else ""
     motto = words(language, "console.motto")
     links = "".join(f'<a href="{href}">{words(language, key)}</a>' for key, href in (back or {}).items())

@@ -23,7 +23,7 @@ from command.api.keys import keys_router
 from command.api.live import live_router
 from command.api.login import login_router
 from command.api.people import people_router
-from command.api.places import places_router
+from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
@@ -84,6 +84,7 @@ def make_web(
     describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
     add_area_problems(web)
+    add_facility_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm),

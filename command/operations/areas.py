@@ -12,8 +12,9 @@ from command.domain.area import Area, AreaKind
 from command.domain.clock import Clock
 from command.domain.realm import Realm
 from command.i18n import text
-from command.operations.area_drafts import AreaDraft, AreaRefused, free_slug
-from command.operations.area_files import Imported, ImportRefused, Outcome, area_features, plan_import
+from command.operations.area_drafts import AreaDraft, AreaRefused
+from command.operations.area_files import area_features, plan_import
+from command.operations.imports import Imported, Outcome, free_slug
 from command.operations.people import Permission, Person
 from command.store.areas import area_version, area_versions, hold_areas, latest_areas, put_area, retire_area
 from command.store.audit import append_audit
@@ -28,9 +29,6 @@ __all__ = [
     "AreaDraft",
     "AreaRefused",
     "BadAreaGeometry",
-    "ImportRefused",
-    "Imported",
-    "Outcome",
     "UnknownArea",
 ]
 
@@ -103,7 +101,7 @@ class AreaBook:
             hold_areas(session)
             known = latest_areas(session)
             refuse_too_many(known, adding=1)
-            slug = free_slug(draft.name_en or draft.name_ja, taken={area.slug for area in known})
+            slug = free_slug(draft.name_en or draft.name_ja, taken={area.slug for area in known}, otherwise="area")
             return self._put(session, slug, draft, person=person, action="area.created")
 
     def change(self, slug: str, draft: AreaDraft, *, based_on: int, person: Person) -> Area:
@@ -138,7 +136,7 @@ class AreaBook:
 
     def bring_in(
         self, features: Sequence[Feature], *, default_kind: AreaKind, by: str, dry_run: bool
-    ) -> list[Imported]:
+    ) -> list[Imported[AreaDraft]]:
         """Take the areas of a file, all or none: a known slug, or else a known pair of names, is changed, others are
         made. default_kind: of what says none. by: who answers for it; that they may edit areas, the caller has asked.
         dry_run: say what would be done. Raises ImportRefused, AreaRefused.

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from alerts.explain import rule_name, subject_name
 from command.domain.alert import Alert
 from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
-from command.domain.facility import Facility
+from command.domain.facility import Facility, FacilityVersion
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
@@ -34,6 +35,7 @@ from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
 from command.operations.evidence import Evidence, evidence_of
+from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
@@ -43,7 +45,7 @@ from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, lis
 from command.store.areas import areas_revision, latest_areas
 from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
-from command.store.facilities import list_facilities
+from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
 from command.store.notify import listen
@@ -87,6 +89,9 @@ class Console:
         self.clock = clock
         self.picture = Picture()
         self.facilities: tuple[Facility, ...] = ()
+        self.facility_versions: tuple[FacilityVersion, ...] = ()
+        self.facilities_revision = 0
+        self.facility_book = FacilityBook(engine, realm, changed=self._facilities_changed)
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
         self.area_book = AreaBook(engine, realm, clock=clock)
@@ -303,6 +308,8 @@ class Console:
                 return
             alerts_told = alerts_told or bool(payload and ("alerts" in payload or "areas" in payload))
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
+            if payload and "facilities" in payload:
+                rest_at = -1e9
             now_s = monotonic()
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
@@ -384,10 +391,7 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
-            if not self.facilities:
-                self.facilities = tuple(list_facilities(session))
-                self._gazetteer = Gazetteer(self.facilities)
-                self._places = {}
+            self._read_facilities(session)
             assets = list_assets(session)
             self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
             self._sources = tuple(list_source_health(session))
@@ -400,6 +404,23 @@ class Console:
             )
             self._heartbeats = tuple(list_heartbeats(session))
         self._store_is(connected=True)
+
+    def _read_facilities(self, session: Session) -> None:
+        """Where any changed, here or in another realm. Places in words follow them."""
+        revision = facilities_revision(session)
+        if revision <= self.facilities_revision:
+            return
+        self.facility_versions = tuple(latest_facilities(session))
+        self.facilities = tuple(each.facility for each in self.facility_versions if not each.retired)
+        self._gazetteer = Gazetteer(self.facilities)
+        self._places = {}
+        self.facilities_revision = revision
+        self.alerts_revision += 1
+
+    def _facilities_changed(self) -> None:
+        """Somebody at this process changed some: their next look shows it."""
+        with suppress(StoreUnavailable), realm_session(self._engine, self.realm) as session:
+            self._read_facilities(session)
 
     def _store_is(self, *, connected: bool, detail: str = "") -> None:
         before = self._health.store

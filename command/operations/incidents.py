@@ -205,6 +205,25 @@ class IncidentDesk:
                 raise IncidentRefused("incident.error.unknown_file")
             return attachment, content_of(session, attachment.sha256)
 
+    def note_printed(self, incident: Incident, *, by: Person, language: str, sha256: str) -> None:
+        """Somebody took the incident out as a document: which state of it, in which language, and the file's hash."""
+        with realm_session(self._engine, self._realm) as session:
+            append_audit(
+                session,
+                actor=by.user.login,
+                action="incident.printed",
+                target=str(incident.incident_id),
+                detail={
+                    "realm": self._realm.name,
+                    "number": incident.number,
+                    "revision": incident.revision,
+                    "entries": incident.entries,
+                    "language": language,
+                    "sha256": sha256,
+                },
+                now_us=self._clock.now_us(),
+            )
+
     # ---- acting -------------------------------------------------------------------------------------------
 
     def open(

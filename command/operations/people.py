@@ -103,6 +103,7 @@ class Permission(StrEnum):
     ESCALATE_ALERTS = "escalate alerts"
     SILENCE_ALERTS = "silence alerts"
     EDIT_AREAS = "edit areas"
+    EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
     MANAGE_INCIDENTS = "manage incidents"
     COMMENT_ON_INCIDENTS = "comment on incidents"
@@ -118,6 +119,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),

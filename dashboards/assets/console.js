@@ -4,6 +4,7 @@
   "use strict";
   const PULSE_EVERY_MS = 1000;
   const BEAT_EVERY = 2;
+  const FOLLOWS = ["detail", "list"];  // what on the right changes with time; the server is not asked for the rest
   const SILENT_AFTER_S = 6;
   const ACTIVE_EVERY_MS = 60000;
   const TOAST_MS = 4000;
@@ -105,7 +106,10 @@
     }
     if (state.may.read_incidents && (!before || before.incidents_revision !== answer.incidents_revision)) setProps("incidents-revision", { data: answer.incidents_revision });
     state.beat += 1;
-    if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
+    if (state.beat % BEAT_EVERY === 0) {
+      setProps("beat", { data: state.beat });
+      if (FOLLOWS.includes(state.side)) setProps("side-beat", { data: state.beat });
+    }
     tick();
   }
 
@@ -326,7 +330,8 @@
     const input = document.createElement(place.dataset.lines ? "textarea" : "input");
     Object.assign(input, place.dataset.lines ? { rows: Number(place.dataset.lines) } : { type: "text" });
     Object.assign(input, { id: place.dataset.input, maxLength: Number(place.dataset.limit),
-      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false });
+      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false,
+      ariaRequired: place.dataset.needed ? "true" : null });
     place.append(input);
   }
 
@@ -354,8 +359,9 @@
     clearTimeout(state.searchTimer);
     state.searchTimer = setTimeout(() => setProps("search", { data: event.target.value }), 250);
   });
+  const missing = (form) => [...form.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
   const list = { rows, option, current: () => (state.selected && rowOf(state.selected)) || null, go, mark, move, modal: openModal };
-  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more, list });
+  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more, list, missing });
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {

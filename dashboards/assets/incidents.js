@@ -2,7 +2,7 @@
    where it was changed meanwhile, the answer says how, and the officer decides again. */
 (function () {
   "use strict";
-  const { $, t, put, setProps, post, toast, side, state, more } = window.mizugiwaPage;
+  const { $, t, put, setProps, post, toast, side, state, more, missing } = window.mizugiwaPage;
   const FORMS = ["incident-form", "incident-choose", "incident-task", "incident-join", "incident-part", "incident-why"];
   const desk = { tab: "alerts", selected: null, scope: "open", acts: 0, focus: null, form: null };
   const head = () => $("incident-head");
@@ -403,7 +403,10 @@
   document.addEventListener("submit", (event) => {
     if (!submit[event.target.id]) return;
     event.preventDefault();
-    submit[event.target.id]();
+    const empty = missing(event.target);
+    if (!empty) return submit[event.target.id]();
+    fail(event.target.id, t("incident.desk.missing", { what: empty.labels[0].textContent }));
+    return empty.focus();
   });
   document.addEventListener("keydown", arrows, true);
   document.addEventListener("keydown", (event) => {

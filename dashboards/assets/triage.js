@@ -2,7 +2,7 @@
    chosen alerts, else about the current one; what it did not do is told with the reason. */
 (function () {
   "use strict";
-  const { $, t, put, setProps, post, toast, state, more, list } = window.mizugiwaPage;
+  const { $, t, put, setProps, post, toast, state, more, list, missing } = window.mizugiwaPage;
   const FORMS = ["ack-form", "assign-form", "escalate-form", "withdraw-form", "silence-form", "act-result"];
   const MATCHED = ["rule", "subject", "area"];
   const GROUPINGS = ["severity", "rule", "place", "subject"];
@@ -410,7 +410,10 @@
   document.addEventListener("submit", (event) => {
     if (!submit[event.target.id]) return;
     event.preventDefault();
-    submit[event.target.id]();
+    const empty = missing(event.target);
+    if (!empty) return submit[event.target.id]();
+    fail(t("incident.desk.missing", { what: empty.labels[0].textContent }));
+    return empty.focus();
   });
 
   window.mizugiwaTriage = {

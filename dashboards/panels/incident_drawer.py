@@ -112,13 +112,23 @@ class IncidentDrawer:
 
 def _head(incident: Incident, person: Person, language: str) -> Component:
     word = incident.severity.word
-    buttons = []
+    buttons: list[Component] = []
     if person.may(Permission.MANAGE_INCIDENTS) and incident.is_open:
         buttons += [
             html.Button(text(language, "incident.desk.edit"), id="incident-edit", type="button"),
             html.Button(text(language, "incident.desk.merge"), id="incident-merge", type="button"),
             html.Button(text(language, "incident.desk.split"), id="incident-split", type="button"),
         ]
+    buttons.append(
+        html.A(
+            text(language, "incident.desk.pdf"),
+            href=f"/api/incidents/{incident.incident_id}.pdf",
+            id="incident-pdf",
+            className="button",
+            download="",
+            title=text(language, "incident.desk.pdf_title", number=incident.number),
+        )
+    )
     buttons.append(html.Button("×", id="incident-close", type="button", title=text(language, "drawer.back")))
     return html.Div(
         id="incident-head",
@@ -473,9 +483,9 @@ def _task_form(view: View) -> Component:
         children=[
             html.P(view.t("incident.desk.give_task"), className="ack-what"),
             html.Label(view.t("incident.task"), htmlFor="incident-task-title"),
-            plain_input("incident-task-title", limit=TASK_LIMIT),
+            plain_input("incident-task-title", limit=TASK_LIMIT, needed=True),
             html.Label(view.t("incident.assignee"), htmlFor="incident-task-assignee"),
-            plain_input("incident-task-assignee", limit=ASSIGNEE_LIMIT),
+            plain_input("incident-task-assignee", limit=ASSIGNEE_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-task-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-task"),
@@ -492,7 +502,7 @@ def _join_form(view: View) -> Component:
         children=[
             html.P(view.t("incident.desk.join"), className="ack-what"),
             html.Label(view.t("login.login"), htmlFor="incident-join-login"),
-            plain_input("incident-join-login", limit=LOGIN_LIMIT),
+            plain_input("incident-join-login", limit=LOGIN_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-join-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-join"),
@@ -516,9 +526,9 @@ def _split_form(view: View) -> Component:
                 **marks(aria_label=view.t("incident.desk.split_parts")),
             ),
             html.Label(view.t("incident.title"), htmlFor="incident-part-title"),
-            plain_input("incident-part-title", limit=TITLE_LIMIT),
+            plain_input("incident-part-title", limit=TITLE_LIMIT, needed=True),
             html.Label(view.t("incident.desk.reason_needed"), htmlFor="incident-part-reason"),
-            plain_input("incident-part-reason", limit=REASON_LIMIT),
+            plain_input("incident-part-reason", limit=REASON_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-part-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-part"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, html, no_update
 from dash.development.base_component import Component
 
@@ -15,6 +14,7 @@ from command.i18n.times import jst
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, StoreUnavailable, current_language, current_person
+from dashboards.dialog import dialog
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 
@@ -29,14 +29,8 @@ class Silences:
         pass
 
     def layout(self, view: View) -> Component:
-        dialog: Component = dmc.Modal(
-            id="silences-modal",
-            title=view.t("silence.list"),
-            children=html.Div(id="silences", className="table"),
-            closeButtonProps={"aria-label": view.t("console.close")},
-            size="xl",
-        )
-        return dialog
+        children = html.Div(id="silences", className="table")
+        return dialog(view, "silences-modal", title=view.t("silence.list"), children=children, size="xl")
 
     def connect(self, app: Dash, console: Console) -> None:
         @app.callback(

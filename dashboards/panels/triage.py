@@ -180,14 +180,8 @@ def _head(console: Console, group: Group, grouping: Grouping, language: str) -> 
     ]
     attributes = marks(data_group=group.key, data_folded=str(group.folded).lower())
     if group.folded:
-        told = text(
-            language,
-            "triage.group_folded",
-            name=_group_name(console, group, grouping, language),
-            n=count,
-            waiting=group.waiting,
-        )
-        attributes |= marks(aria_selected="false", aria_label=told)
+        words.append(html.Span(text(language, "triage.folded"), className="unseen"))
+        attributes |= marks(aria_selected="false")
     return html.Div(
         [each for each in words if each is not None],
         key=f"group-{group.key}",

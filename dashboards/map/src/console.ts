@@ -106,6 +106,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private trailRequest: AbortController | null = null;
   private selection: Selection = null;
   private state: Connection = "connecting";
+  private toldConnected: boolean | null = null;
   private readonly notices = new Map<Topic, string>();
   private pointer: { readonly lng: number; readonly lat: number } | null = null;
   private ready = false;
@@ -651,7 +652,10 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private tellPage(): void {
     this.askExtent();
-    setProps("map-status", { data: this.mapStatus() });
+    const connected = this.state === "connected";
+    if (connected === this.toldConnected) return;
+    this.toldConnected = connected;
+    setProps("map-status", { data: { connected } });
   }
 
   /** What is wrong with a part, until it is well again: then with no words. */

@@ -1,5 +1,5 @@
 // The connection to /ws/tracks. It comes back for ever, and silence counts as a lost connection: the server ticks
-// every second.
+// twice a second.
 import { decodeFrame, type Frame } from "./protocol.js";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed_out";

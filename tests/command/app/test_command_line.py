@@ -16,7 +16,7 @@ import pytest
 from command.domain.realm import Realm
 from command.services import Endpoints
 from command.store.engine import make_engine, shared_session
-from command.store.facilities import save_facilities
+from command.store.facilities import save_shipped
 from command.store.migrations import ensure_realm, migrate
 from maps.reference import reference_facilities
 
@@ -135,7 +135,7 @@ def test_areas_come_in_from_a_file_and_everything_goes_out(
     migrate(engine)
     ensure_realm(engine, Realm.parse("live"), clock=None)
     with shared_session(engine) as session:
-        save_facilities(session, reference_facilities())
+        save_shipped(session, reference_facilities(), 1)
     engine.dispose()
     addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
     (folder / "areas.csv").write_text(
@@ -154,6 +154,12 @@ def test_areas_come_in_from_a_file_and_everything_goes_out(
         assert (folder / f"{what}-live.gpkg").stat().st_size > 0
     again = run(folder, "export", "areas", "--format", "gpkg", settings=addresses)
     assert (again.returncode, "not there yet" in again.stderr) == (2, True)
+    # and what went out comes in again and changes nothing, while a new line is a new facility
+    same = run(folder, "facilities", "import", "facilities-live.gpkg", settings=addresses)
+    assert {line.split()[1] for line in same.stdout.splitlines()} == {"unchanged"}, same.stderr
+    (folder / "own.csv").write_text("name,kind,lat,lon\n倉庫,保税地域,34.2,129.3\n")
+    own = run(folder, "facilities", "import", "own.csv", settings=addresses)
+    assert (own.stdout, own.returncode) == ("2: created facility (倉庫)\n", 0)
     # when a file is wrong, then every error is a line and the exit code says so
     (folder / "areas.csv").write_text("name_ja,position\nA,95 129\nA,34\nA,34 130\n")
     wrong = run(folder, "areas", "import", "areas.csv", settings=addresses)
