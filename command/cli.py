@@ -160,7 +160,9 @@ def replay(
             typer.echo(f"{key}: {value}")
 
 
-users = typer.Typer(help="Accounts: add, list, roles, disable, sessions, reset a lost password.", no_args_is_help=True)
+users = typer.Typer(
+    help="Accounts: add, list, roles, scope, disable, sessions, reset a lost password.", no_args_is_help=True
+)
 cli.add_typer(users, name="users")
 
 
@@ -182,12 +184,13 @@ def users_add(
 
 @users.command("list")
 def users_list(config: Config = None) -> None:
-    """Show every account and its roles."""
+    """Show every account, its roles and the areas that they are limited to."""
     from command.app.accounts import everyone
 
     for user in everyone(_settings(config)):
         state = "\tdisabled" if user.disabled else ""
-        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}{state}")
+        where = "whole coast" if user.areas is None else ", ".join(sorted(user.areas))
+        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}\t{where}{state}")
 
 
 @users.command("reset-password")
@@ -219,6 +222,22 @@ def users_roles(
 
     set_roles(_settings(config), login, role)
     typer.echo(f"{login}\t{', '.join(sorted(role))}")
+
+
+@users.command("scope")
+def users_scope(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    area: Annotated[
+        list[str] | None, typer.Option(help="The slug of an area that the person may act in; may be repeated.")
+    ] = None,
+    whole_coast: Annotated[bool, typer.Option("--whole-coast", help="No limit any more.")] = False,
+    config: Config = None,
+) -> None:
+    """Limit what a person does to some areas. It counts within seconds, in open sessions too."""
+    from command.app.accounts import set_areas
+
+    set_areas(_settings(config), login, area or (), whole_coast=whole_coast)
+    typer.echo(f"{login}\t{'whole coast' if whole_coast else ', '.join(sorted(area or ()))}")
 
 
 @users.command("disable")

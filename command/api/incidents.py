@@ -361,9 +361,11 @@ def _add_attachments(router: APIRouter, console: Console) -> None:
             200: {"description": "The file's bytes.", "content": {media_type: {} for media_type in MEDIA_TYPES}}
         },
     )
-    @needs(Permission.READ_INCIDENTS)
+    @needs(Permission.READ_INCIDENT_FILES)
     async def attachment(incident_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
-        kept, content = await asyncio.to_thread(desk.file, incident_id, attachment_id, language=current_language())
+        kept, content = await asyncio.to_thread(
+            desk.file, incident_id, attachment_id, person=current_person(), language=current_language()
+        )
         named = quote(kept.name, safe="")
         return Response(
             content,

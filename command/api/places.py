@@ -52,6 +52,7 @@ def places_router(console: Console) -> APIRouter:
                 default_kind=kind,
                 by=person.user.login,
                 dry_run=dry_run,
+                person=person,
             )
         )
         return {"dry_run": dry_run, "facilities": [_imported(each) for each in taken]}
@@ -96,6 +97,7 @@ def feature(each: FacilityVersion) -> dict[str, Any]:
         "id": facility.facility_id,
         "geometry": {"type": "Point", "coordinates": [facility.position.lon, facility.position.lat]},
         "properties": {
+            "facility_id": facility.facility_id,
             "kind": facility.kind.value,
             "name_ja": facility.name_ja,
             "name_en": facility.name_en,

@@ -23,6 +23,7 @@ from command.operations.incidents import (
     IncidentProblem,
 )
 from command.operations.people import Forbidden, StoreUnavailable, current_language
+from command.operations.territory import OutsideAreas
 from command.operations.triage import AlreadyAcknowledged, BadComment, UnknownAlert
 from maps.coastline import CoastlineUnavailable
 
@@ -88,6 +89,13 @@ def add_problem_handlers(web: FastAPI) -> None:
         first = "; ".join(f"{e['at']}: {e['message']}" for e in where[:3])
         return problem(422, f"the request has a value that cannot be used: {first}", errors=where)
 
+    def outside(_: Request, exc: Exception) -> JSONResponse:
+        if not isinstance(exc, OutsideAreas):
+            raise exc
+        words = exc.explain(current_language())
+        return problem(403, words, code="outside_areas", your_areas=exc.theirs, lies_in=exc.lies_in)
+
+    web.add_exception_handler(OutsideAreas, outside)
     web.add_exception_handler(IncidentChanged, changed)
     web.add_exception_handler(TypefaceMissing, no_document)
     web.add_exception_handler(CoastlineUnavailable, no_document)

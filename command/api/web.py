@@ -32,10 +32,13 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.domain.area import Area
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
-from command.operations.people import Accounts, SessionGate
+from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
+from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024
@@ -57,8 +60,10 @@ def make_web(
     mount: ConsoleMount,
     secure: bool,
     rate: RateRules | None = None,
+    sso: SingleSignOn | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
+    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS. sso: sign-in at the
+    authority's identity provider.
 
     mount: dashboards.shell's; given as a value because the API and the dashboards do not know each other.
     """
@@ -70,6 +75,9 @@ def make_web(
             yield
         finally:
             await asyncio.to_thread(console.stop)
+
+    def every_area() -> Sequence[Area]:
+        return console.area_book.everything()
 
     of_the_pages: dict[str, Need] = {}
     web = FastAPI(
@@ -86,9 +94,9 @@ def make_web(
     add_area_problems(web)
     add_facility_problems(web)
     for router in (
-        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
-        account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
-        people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
+        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
+        account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
+        people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
         silences_router(console),
         keys_router(console.keys),

@@ -33,7 +33,9 @@ from command.i18n import text
 from command.i18n.times import jst
 from command.operations.incidents import Doing
 from command.operations.people import GRANTS, Permission
+from command.operations.territory import Territory, Where, as_seen_from, must_at
 from command.store.alerts import Acted, act_on_alerts
+from command.store.areas import areas_called
 from command.store.audit import append_audit
 from command.store.engine import realm_session
 from command.store.idempotency import KeyReused, claim_key, keep_outcome
@@ -100,7 +102,8 @@ class AlertDesk:
     """The acts of one realm. Each is one transaction, takes the realm's time, and is done once a key.
 
     changed: called after each with the alerts as they are after it, so that the list shows it at once.
-    Every act may raise Forbidden, BadAct and StoreUnavailable.
+    Every act may raise Forbidden, BadAct and StoreUnavailable, and OutsideAreas where nothing of it lies in the
+    person's areas.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class AlertDesk:
 
     def assign(self, doing: Doing, alert_ids: Sequence[uuid.UUID], *, to: str, take_over: bool) -> Outcome:
         """`to` (a login) has them in hand from now on. take_over: also those that somebody else has."""
-        doing.person.must(Permission.ASSIGN_ALERTS)
+        doing.person.must_somewhere(Permission.ASSIGN_ALERTS)
         with realm_session(self._engine, self._realm) as session:
             user = find_user_by_login(session, to)
         if user is None or not _may_have(user):
@@ -185,8 +188,11 @@ class AlertDesk:
             return list_silences(session, since_us=self._clock.now_us() - SHOWN_FOR_US, limit=_LISTED)
 
     def silence(self, doing: Doing, matchers: Sequence[Matcher], *, reason: str, lasts_s: int) -> list[uuid.UUID]:
-        """Begin a silence for each matcher; their ids. A critical alert is never quiet, whatever matches it."""
-        doing.person.must(Permission.SILENCE_ALERTS)
+        """Begin a silence for each matcher; their ids. A critical alert is never quiet, whatever matches it.
+
+        Raises OutsideAreas where a matcher reaches beyond the person's areas.
+        """
+        doing.person.must_somewhere(Permission.SILENCE_ALERTS)
         kept = self._reason(doing, reason)
         wanted = list(dict.fromkeys(matchers))
         if not 0 < len(wanted) <= MOST_SILENCES:
@@ -207,6 +213,7 @@ class AlertDesk:
         ]
 
         def begin(session: Session) -> Mapping[str, Any]:
+            must_at(session, doing.person, Permission.SILENCE_ALERTS, *(_where(session, each) for each in wanted))
             begin_silences(session, begun)
             for each in begun:
                 detail = {**_matcher_json(each.matcher), "reason": kept, "minutes": lasts_s // 60}
@@ -219,11 +226,11 @@ class AlertDesk:
 
     def end(self, doing: Doing, silence_id: uuid.UUID) -> Silence:
         """End a silence before its time: what it kept quiet is heard from now on. Raises SilenceGone."""
-        doing.person.must(Permission.SILENCE_ALERTS)
         now_us = self._clock.now_us()
         try:
             with realm_session(self._engine, self._realm) as session:
                 ended = end_silence(session, silence_id, by=doing.person.user.login, now_us=now_us)
+                must_at(session, doing.person, Permission.SILENCE_ALERTS, _where(session, ended.matcher))
                 self._audit(session, doing, "silence.ended", str(silence_id), now_us=now_us)
         except (UnknownSilence, SilenceOver) as exc:
             raise SilenceGone(text(doing.language, "triage.error.silence_gone"), key="silence_gone") from exc
@@ -243,7 +250,7 @@ class AlertDesk:
         delivered: bool = True,
         **detail: str,
     ) -> Outcome:
-        doing.person.must(needs)
+        doing.person.must_somewhere(needs)
         wanted = list(dict.fromkeys(alert_ids))
         if not 0 < len(wanted) <= MOST_AT_ONCE:
             raise self._bad(doing, "at_once", limit=MOST_AT_ONCE, given=len(wanted))
@@ -251,7 +258,17 @@ class AlertDesk:
         changed: list[Alert] = []
 
         def run(session: Session) -> Mapping[str, Any]:
-            acted = act_on_alerts(session, wanted, partial(act, now_us=now_us), kind=kind, by=by, delivered=delivered)
+            person = doing.person
+            territory = Territory(areas_called(session, person.areas or ()))
+
+            def where_they_may(alert: Alert) -> Alert:
+                if not as_seen_from(person, territory, alert).may(needs):
+                    raise ActRefused("outside")
+                return act(alert, now_us=now_us)
+
+            acted = act_on_alerts(session, wanted, where_they_may, kind=kind, by=by, delivered=delivered)
+            if not acted.done and acted.refused and all(exc.key == "outside" for _, exc in acted.refused):
+                must_at(session, person, needs, *(alert for alert, _ in acted.refused))
             for alert in acted.done:
                 self._audit(session, doing, f"alert.{kind.value}", str(alert.alert_id), now_us=now_us, **detail)
             changed.extend(acted.done)
@@ -333,6 +350,14 @@ def _outcome(acted: Acted, wanted: Sequence[uuid.UUID], language: str) -> Outcom
         done=tuple(each for each in wanted if each in done),
         refused=tuple(refused[each] for each in wanted if each in refused),
     )
+
+
+def _where(session: Session, matcher: Matcher) -> Where:
+    """A silence lies in the area that it names; without one it is of the whole coast."""
+    if matcher.area is None:
+        return Where()
+    shapes = [area.geometry for area in areas_called(session, (matcher.area,))]
+    return Where(areas=frozenset({matcher.area}), shape=shapes[0] if shapes else None)
 
 
 def _matcher_json(matcher: Matcher) -> dict[str, str]:

@@ -39,6 +39,7 @@ from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
+from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
 from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, list_alerts
@@ -63,6 +64,7 @@ _CATCH_UP_EVERY_S: Final = 0.2
 _ALERTS_EVERY_S: Final = 5.0
 _REST_EVERY_S: Final = 2.0
 _HUNG_S: Final = 10.0
+_TERRITORIES: Final = 200
 _RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 
 QueueDepths = Callable[[], Mapping[str, int] | None]
@@ -112,6 +114,7 @@ class Console:
         self._host = SystemClock()
         self._gazetteer = Gazetteer(())
         self._named_areas: tuple[Area, ...] = ()
+        self._territories: dict[frozenset[str], tuple[int, Territory]] = {}
         self._sources: tuple[SourceHealth, ...] = ()
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
@@ -242,6 +245,19 @@ class Console:
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""
         return self._handled.get(alert_id)
+
+    def hand_of(self, person: Person, thing: Alert | Incident) -> Person:
+        """The person with what they may do to this thing, for what a screen offers; what is done asks again."""
+        if person.areas is None:
+            return person
+        revision, asked = self.areas_revision, person.areas
+        known = self._territories.get(asked)
+        if known is None or known[0] != revision:
+            if len(self._territories) >= _TERRITORIES:
+                self._territories.clear()
+            known = revision, Territory([area for area in self._named_areas if area.slug in asked])
+            self._territories[asked] = known
+        return as_seen_from(person, known[1], thing)
 
     def alerts_named(self, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
         """Those of the alerts that there are, listed or not, in that order. Raises StoreUnavailable."""

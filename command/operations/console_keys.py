@@ -38,6 +38,7 @@ KEYS: Final[Mapping[str, str]] = {
     "search": "/",
     "list": "t",
     "areas": "g",
+    "facilities": "b",
     "walk": "n",
     "measure": "r",
     "coordinates": "d",

@@ -85,12 +85,20 @@ class FacilityBook:
         return write_features(facility_features(shown), form, layer="facilities")
 
     def bring_in(
-        self, features: Sequence[Feature], *, default_kind: FacilityKind, by: str, dry_run: bool
+        self,
+        features: Sequence[Feature],
+        *,
+        default_kind: FacilityKind,
+        by: str,
+        dry_run: bool,
+        person: Person | None = None,
     ) -> list[Imported[FacilityDraft]]:
         """Take the facilities of a file, all or none: a known id, or else a known kind and pair of names, is changed,
-        others are made. default_kind: of what says none. by: who answers for it; that they may edit facilities, the
-        caller has asked. dry_run: say what would be done. Raises ImportRefused, FacilityRefused.
+        others are made. default_kind: of what says none. by: who answers for it. person: whose rights count; None at
+        the terminal of the machine. dry_run: say what would be done. Raises ImportRefused, FacilityRefused, Forbidden.
         """
+        if person is not None:
+            person.must(Permission.EDIT_FACILITIES)
         now_us = self._host.now_us()
         with realm_session(self._engine, self._realm) as session:
             hold_facilities(session)

@@ -56,6 +56,9 @@ PERSON: Final = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Microseconds, nullable=False),
     Column("password_set_at", Microseconds, nullable=False),
+    Column("areas", ARRAY(SafeText)),
+    Column("issuer", SafeText),
+    Column("subject", SafeText),
 )
 
 WEB_SESSION: Final = Table(
@@ -99,6 +102,7 @@ API_TOKEN: Final = Table(
     Column("created_at", Microseconds, nullable=False),
     Column("expires_at", Microseconds, nullable=False),
     Column("last_used_at", Microseconds),
+    Column("token_areas", ARRAY(SafeText)),
 )
 
 PERSON_KEYS: Final = Table(

@@ -85,7 +85,7 @@
     try {
       const answer = await fetch("/api/pulse", { cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return;
       }
       if (answer.ok) heard(await answer.json());

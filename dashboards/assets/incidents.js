@@ -118,7 +118,7 @@
       const file = body instanceof Blob;
       const answer = await post(path, file ? body : JSON.stringify(body), file ? "application/octet-stream" : "application/json", { method, headers });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return false;
       }
       const told = await answer.json().catch(() => ({}));

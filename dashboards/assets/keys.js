@@ -67,7 +67,7 @@
     try {
       const answer = await post("/api/keys", JSON.stringify({ letters_off, keys }), "application/json", { method: "PUT" });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return;
       }
       const told = await answer.json().catch(() => ({}));

@@ -238,7 +238,7 @@
     try {
       const answer = await post(path, JSON.stringify(body), "application/json", { headers: { "Idempotency-Key": name } });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return;
       }
       const told = await answer.json().catch(() => ({}));

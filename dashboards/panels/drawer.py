@@ -213,7 +213,7 @@ class Drawer:
 
 def _acts(console: Console, alert: Alert, told: Explained, language: str) -> Component:
     """What can be done to this alert, whichever are chosen in the list."""
-    person = current_person()
+    person = console.hand_of(current_person(), alert)
     buttons = act_buttons(person, language)
     more = ["withdraw"] if alert.escalated_at_us is not None and person.may(Permission.ESCALATE_ALERTS) else []
     for act in (*more, "evidence"):

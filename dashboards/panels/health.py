@@ -41,6 +41,9 @@ class Health:
                 html.Span(view.t("health.title"), className="label"),
                 html.Div(strip(view.console.health, view.language), id="health-strip", className="strip"),
                 html.Button([view.t("tracks.title"), key_hint("list")], type="button", **marks(data_side="list")),
+                html.Button(
+                    [view.t("facilities.title"), key_hint("facilities")], type="button", **marks(data_side="facilities")
+                ),
                 html.Button([view.t("console.detail"), key_hint("health")], id="health-open", type="button"),
                 dialog(
                     view,

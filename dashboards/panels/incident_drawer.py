@@ -93,19 +93,22 @@ class IncidentDrawer:
     def _read(self, console: Console, incident_id: uuid.UUID, person: Person, language: str) -> Any:
         try:
             incident = console.desk.get(incident_id, language=language)
+            hand = console.hand_of(person, incident)
             log = console.desk.log(incident_id, limit=self._config.log + 1, language=language)
             alerts = console.alerts_named(incident.cited.alerts[-self._config.alerts :])
         except IncidentNotFound:
             return html.P(text(language, "incident.desk.gone"), className="empty")
         except StoreUnavailable:
             return html.P(text(language, "incident.desk.none_read"), className="empty")
+        outside = [html.P(text(language, "scope.mark_help"), className="outside")] if hand is not person else []
         return [
-            _head(incident, person, language),
-            _steps(incident, person, language),
-            _facts(console, incident, person, language),
-            *_tasks(incident, person, language),
-            *_linked(console, incident, alerts, person, language),
-            *_files(incident, person, language),
+            _head(incident, hand, language),
+            *outside,
+            _steps(incident, hand, language),
+            _facts(console, incident, hand, language),
+            *_tasks(incident, hand, language),
+            *_linked(console, incident, alerts, hand, language),
+            *_files(incident, hand, language),
             *_log(log, self._config.log, language),
         ]
 
@@ -423,7 +426,9 @@ def _files(incident: Incident, person: Person, language: str) -> list[Component]
                     file.name,
                     href=f"/api/incidents/{incident.incident_id}/attachments/{file.attachment_id}",
                     id=f"file-{file.attachment_id}",
-                ),
+                )
+                if person.may(Permission.READ_INCIDENT_FILES)
+                else html.Span(file.name),
                 html.Span(f"{size_words(file.size_bytes)}  {file.added_by} {jst_clock(file.added_at_us)}"),
                 html.Code(f"SHA-256 {file.sha256[:16]}…", title=file.sha256),
             ],

@@ -221,6 +221,8 @@ def _row(console: Console, alert: Alert, group: str, language: str) -> Component
         state.append(text(language, "triage.cleared_at", time=jst_clock(alert.cleared_at_us)))
     if handled is not None:
         state.append(text(language, "triage.incident", number=handled.number))
+    if console.hand_of(person, alert) is not person:
+        state.append(text(language, "scope.mark"))
     flags = []
     if alert.escalated_at_us is not None:
         by = text(language, "triage.escalated_by", time=jst_clock(alert.escalated_at_us), who=alert.escalated_by or "")

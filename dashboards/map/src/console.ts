@@ -8,6 +8,7 @@ import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
+import { CHOSEN } from "./facilities.js";
 import { type Connection, Feed, type FeedListener } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
@@ -120,8 +121,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
-  /** areas: as GET /api/areas gave them before there was a map; null where it did not. areasChanged: hears of a change. */
-  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null, private readonly areasChanged: () => void) {
+  /** areas: as GET /api/areas gave them before there was a map; null where it did not. placesChanged: hears of a change. */
+  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null, private readonly placesChanged: (what: Place) => void) {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
@@ -403,9 +404,9 @@ export class MapConsole implements FeedListener, AreaMap {
     this.picture.learnNames(rows);
   }
 
-  changed(what: "areas" | "alerts"): void {
-    if (what === "areas") this.loadPlaces();
-    else this.loadAlerts();
+  changed(what: Place | "alerts"): void {
+    if (what === "alerts") this.loadAlerts();
+    else this.loadPlaces(what);
   }
 
   connection(state: Connection): void {
@@ -473,7 +474,15 @@ export class MapConsole implements FeedListener, AreaMap {
     }
     if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
     else if (what?.type === "track") this.chooseTrack(what.track);
-    else this.choose(null);
+    else if (!this.chooseFacility(info)) this.choose(null);
+  }
+
+  /** Facilities are MapLibre's symbols, under those of deck.gl. */
+  private chooseFacility({ x, y }: PickingInfo): boolean {
+    const [found] = this.ready ? this.map.queryRenderedFeatures([x, y], { layers: ["facility"] }) : [];
+    if (found === undefined) return false;
+    document.dispatchEvent(new CustomEvent(CHOSEN, { detail: found.properties.facility_id }));
+    return true;
   }
 
   private hovered(info: PickingInfo): void {
@@ -675,22 +684,19 @@ export class MapConsole implements FeedListener, AreaMap {
 
   // what is read by REST
 
-  private loadPlaces(): void {
-    for (const source of ["areas", "facilities"] as const) {
-      getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
-        (body) => {
-          const news = source === "areas" && JSON.stringify(body) !== JSON.stringify(this.places.areas);
-          this.say(source, "");
-          this.places[source] = body;
-          if (this.ready) setPlaces(this.map, source, body);
-          if (news) {
-            this.homeKnown();
-            this.areasChanged();
-          }
-        },
-        (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
-      );
-    }
+  private loadPlaces(source: Place): void {
+    getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
+      (body) => {
+        const news = JSON.stringify(body) !== JSON.stringify(this.places[source]);
+        this.say(source, "");
+        this.places[source] = body;
+        if (this.ready) setPlaces(this.map, source, body);
+        if (!news) return;
+        if (source === "areas") this.homeKnown();
+        this.placesChanged(source);
+      },
+      (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
+    );
   }
 
   private loadAlerts(): void {

@@ -15,7 +15,7 @@ export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
-  changed(what: "areas" | "alerts"): void;
+  changed(what: "areas" | "facilities" | "alerts"): void;
   connection(state: Connection): void;
   refused(reason: string): void;
 }
@@ -96,7 +96,7 @@ export class Feed {
       }
       const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string };
       if (message.type === "names") this.listener.names(message.tracks ?? []);
-      else if (message.type === "areas" || message.type === "alerts") this.listener.changed(message.type);
+      else if (message.type === "areas" || message.type === "facilities" || message.type === "alerts") this.listener.changed(message.type);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

@@ -35,7 +35,7 @@ export async function send<T>(
     body: body === null || raw ? body : JSON.stringify(body),
   });
   if (response.ok) return (await response.json()) as T;
-  if (response.status === 401) location.assign("/login?ended=1");
+  if (response.status === 401) location.assign(`/login?ended=1${location.hash}`);
   const problem = ((await response.json().catch(() => null)) ?? null) as Problem | null;
   throw new RestError(problem?.detail ?? `${path}: ${response.status}`, problem);
 }

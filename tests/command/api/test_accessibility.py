@@ -11,6 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from command.domain.alert import Severity
 from command.i18n import LANGUAGES
+from command.store.engine import shared_session
+from command.store.facilities import save_shipped
+from maps.reference import reference_facilities
 
 AXE = Path("dashboards", "map", "node_modules", "axe-core", "axe.min.js")
 
@@ -88,7 +91,9 @@ def test_no_page_of_the_people_has_a_finding(
 def test_no_panel_of_the_console_has_a_finding(
     page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
 ) -> None:
-    # given a picture with alerts of every severity
+    # given facilities, and a picture with alerts of every severity
+    with shared_session(web.engine) as session:
+        save_shipped(session, reference_facilities()[:5], 1)
     alerts_of_every_severity(web)
     page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
     sign_in(page, web.url, login="admin", password=web.first_password)
@@ -118,6 +123,12 @@ def test_no_panel_of_the_console_has_a_finding(
     examined.look("an area")
     page.keyboard.press("Escape")
     page.keyboard.press("w")
+    page.keyboard.press("b")
+    page.wait_for_selector("[data-facility]")
+    examined.look("the facilities")
+    page.locator("[data-facility]").first.press("Enter")
+    expect(page.locator("#facility h2")).to_be_visible()
+    examined.look("a facility")
     page.keyboard.press("t")
     page.wait_for_selector("#track-grid .ag-row")
     examined.look("the tracks as a table")

@@ -10,15 +10,15 @@ from playwright.sync_api import Page, expect
 
 def test_a_persons_keys_are_kept_and_are_nobody_elses(web: Any) -> None:
     with web.signed_in() as mine, web.signed_in() as other:
-        sent = {"letters_off": False, "keys": {"acknowledge": "B", "sound": None, "next": "j"}}
+        sent = {"letters_off": False, "keys": {"acknowledge": "5", "sound": None, "next": "j"}}
         saved = mine.put("/api/keys", json=sent).json()
-        assert saved["keys"] == {"acknowledge": "b", "sound": None}
+        assert saved["keys"] == {"acknowledge": "5", "sound": None}
         assert mine.get("/api/keys").json() == saved
-        assert '"acknowledge": "b"' in mine.get("/keys.js").text
+        assert '"acknowledge": "5"' in mine.get("/keys.js").text
         assert other.get("/api/keys").json()["in_force"]["acknowledge"] == "a"
         refused = mine.put("/api/keys", json={"keys": {"acknowledge": "j"}})
         assert (refused.status_code, refused.json()["code"]) == (409, "taken")
-        assert mine.put("/api/keys", json={"keys": {"fly": "b"}}).status_code == 422
+        assert mine.put("/api/keys", json={"keys": {"fly": "5"}}).status_code == 422
         assert mine.put("/api/keys", json={"keys": {"acknowledge": "toolong"}}).status_code == 422
         assert mine.get("/api/keys").json() == saved
 
@@ -51,8 +51,8 @@ def test_a_key_is_changed_switched_off_and_refused_where_it_is_taken(
     expect(page.locator("#keys-wrong")).to_contain_text("「K」は「前の警報・事案」に使われています")
     # when it is given a free one, a tool of the map another, and a third act none
     page.click("#key-change-acknowledge")
-    page.keyboard.press("b")
-    expect(page.locator("#keys tr", has_text="選択した警報を確認").locator("kbd")).to_have_text("B")
+    page.keyboard.press("5")
+    expect(page.locator("#keys tr", has_text="選択した警報を確認").locator("kbd")).to_have_text("5")
     page.click("#key-change-measure")
     page.keyboard.press("F2")
     expect(page.locator("#keys tr", has_text="距離・方位").locator("kbd")).to_have_text("F2")
@@ -66,7 +66,7 @@ def test_a_key_is_changed_switched_off_and_refused_where_it_is_taken(
     page.keyboard.press("j")
     page.keyboard.press("a")
     page.keyboard.press("h")
-    page.keyboard.press("b")
+    page.keyboard.press("5")
     expect(page.locator("#ack-comment")).to_be_focused()
     expect(page.locator(".mantine-Modal-content")).to_have_count(0)
     page.keyboard.press("Escape")
@@ -81,7 +81,7 @@ def test_a_key_is_changed_switched_off_and_refused_where_it_is_taken(
     expect(page.locator("#keys-letters")).to_have_attribute("aria-pressed", "false")
     page.keyboard.press("Escape")
     expect(page.locator(".mantine-Modal-content")).to_have_count(0)
-    page.keyboard.press("b")
+    page.keyboard.press("5")
     page.keyboard.press("?")
     page.keyboard.press("F2")
     expect(page.locator(".mz-measure")).to_be_visible()

@@ -16,6 +16,7 @@ from command.store.alerts import act_on_alerts
 from command.store.audit import list_audit
 from command.store.engine import realm_session, shared_session
 from command.store.people import list_users
+from command.store.silences import silences_in_force
 
 
 @pytest.fixture
@@ -146,3 +147,26 @@ def test_what_another_process_did_reaches_this_ones_screens_at_once(
         # then this process hears of it, well before it would have looked by itself
         shown = f"/api/alerts/{raised[3].alert_id}"
         eventually(lambda: client.get(shown).json()["escalated"] is not None, within_s=4.0)
+
+
+def test_an_officer_of_some_areas_acts_on_those_alerts_alone(web: Any, raised: list[Alert]) -> None:
+    with web.signed_in() as client:
+        # given an officer whose roles are limited to an area, in which one of two alerts lies
+        area = {
+            "type": "Polygon",
+            "coordinates": [[[129.25, 34.1], [129.35, 34.1], [129.35, 34.3], [129.25, 34.3], [129.25, 34.1]]],
+        }
+        properties = {"kind": "geofence", "name_ja": "南", "name_en": "South"}
+        made = client.post("/api/areas", json={"type": "Feature", "properties": properties, "geometry": area}).json()
+        slug, login = made["properties"]["slug"], client.get("/api/session").json()["login"]
+        web.accounts.set_areas(login, frozenset({slug}), known={slug}, by="test")
+        web.gate.forget_all()
+        # when they escalate both, then one is done and the other says why not
+        answer = client.post("/api/alerts/escalate", json={"alerts": ids(*raised[:2]), "reason": "x"}).json()
+        assert (answer["done"], [r["alert_id"] for r in answer["refused"]]) == (ids(raised[0]), ids(raised[1]))
+        assert "担当区域の外" in answer["refused"][0]["why"]
+        # and a silence has to name an area of theirs
+        wide = {"reason": "演習", "minutes": 30, "matchers": [{"rule": "geofence_entry"}]}
+        assert client.post("/api/silences", json=wide).json()["code"] == "outside_areas"
+        with realm_session(web.engine, web.realm) as session:
+            assert silences_in_force(session, web.clock.now_us()) == []

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shapely import box
 
+from command.domain.area import AreaKind
 from command.domain.realm import Realm
 from command.services import Endpoints
-from command.store.engine import make_engine, shared_session
+from command.store.areas import put_area
+from command.store.engine import make_engine, realm_session, shared_session
 from command.store.facilities import save_shipped
 from command.store.migrations import ensure_realm, migrate
 from maps.reference import reference_facilities
@@ -165,3 +168,27 @@ def test_areas_come_in_from_a_file_and_everything_goes_out(
     wrong = run(folder, "areas", "import", "areas.csv", settings=addresses)
     assert wrong.returncode == 1
     assert [line.split(":")[0] for line in wrong.stdout.splitlines()[1:]] == ["2", "3"]
+
+
+def test_a_person_is_limited_to_areas_of_any_realm_and_to_none_that_there_is_not(
+    folder: Path, endpoints: Endpoints, database_url: str
+) -> None:
+    # given a person, and an area of the live realm
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, Realm.parse("live"), clock=None)
+    with realm_session(engine, Realm.parse("live")) as session:
+        put_area(session, "iki", AreaKind.GEOFENCE, "壱岐", "Iki", box(129.6, 33.7, 129.8, 33.9), "test", 1)
+    engine.dispose()
+    addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
+    run(folder, "users", "add", "mori", "--name", "森", "--role", "officer", settings=addresses)
+    # when they are limited to it, the list says so
+    done = run(folder, "users", "scope", "mori", "--area", "iki", settings=addresses)
+    assert (done.stdout, done.returncode) == ("mori\tiki\n", 0), done.stderr
+    assert run(folder, "users", "list", settings=addresses).stdout.splitlines()[-1] == "mori\tofficer\t森\tiki"
+    # when it is an area that there is not, or neither way is said, it is one line and nothing changes
+    wrong = run(folder, "users", "scope", "mori", "--area", "atlantis", settings=addresses)
+    assert (wrong.returncode, "atlantis" in wrong.stderr) == (2, True)
+    assert "--whole-coast" in run(folder, "users", "scope", "mori", settings=addresses).stderr
+    # and the whole coast is theirs again
+    assert run(folder, "users", "scope", "mori", "--whole-coast", settings=addresses).stdout == "mori\twhole coast\n"

@@ -321,7 +321,7 @@ def synthetic_console(
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
-            for what in ("alerts", "areas"):
+            for what in ("alerts", "areas", "facilities"):
                 await socket.send_text(json.dumps({"type": what, "revision": 1}))
             for first in also_send:
                 await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "shared_0005"
-down_revision = "shared_0003"
+down_revision = "shared_0004"
 
 VERSIONS = """
 CREATE TABLE shared.facility_version (
