@@ -102,6 +102,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                                 aria_label=view.t("console.map"),
                                 data_realm=view.console.realm.name,
                                 data_person=str(view.person.user.user_id),
+                                data_reads_incidents=str(view.person.may(Permission.READ_INCIDENTS)).lower(),
                             ),
                         ),
                         html.P(view.t("console.map_missing"), className="map-missing", id="map-missing"),

@@ -68,7 +68,7 @@ class Screen:
         self._looking = False
         self._as_of_us: int | None = None
         self._as_of_due = False
-        self._told: tuple[int, int] | None = None
+        self._told: dict[str, int] = {}
 
     def hear(self, message: str) -> None:
         """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""
@@ -108,11 +108,13 @@ class Screen:
     async def speak(self) -> None:
         """Send what is due, then wait a second or until the screen asks for another view."""
         console = self._console
-        told = (console.alerts_revision, console.areas_revision)
-        if told != self._told:
-            await self._text({"type": "alerts", "revision": told[0]})
-            await self._text({"type": "areas", "revision": told[1]})
-            self._told = told
+        told = {"alerts": console.alerts_revision, "areas": console.areas_revision}
+        if self.person.may(Permission.READ_INCIDENTS):
+            told["incidents"] = console.incidents_revision
+        for what, revision in told.items():
+            if self._told.get(what) != revision:
+                await self._text({"type": what, "revision": revision})
+        self._told = told
         now_us = console.clock.now_us()
         frames: list[Frame] = []
         if self._as_of_us is not None:

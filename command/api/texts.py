@@ -18,6 +18,7 @@ SHOWN: Final = (
     "areas.",
     "console.",
     "incident.desk.",
+    "incident.state.",
     "kind.",
     "map.",
     "severity.",

@@ -279,6 +279,7 @@
     if (state.side === which) return;
     state.side = which;
     $("shell").dataset.side = which;
+    if (which === "closed" && window.mizugiwaMap) window.mizugiwaMap.openIncident(null);
     setProps("side", { data: which });
   }
 

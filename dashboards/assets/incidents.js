@@ -51,6 +51,7 @@
     desk.selected = id;
     mark();
     setProps("incident-selected", { data: id });
+    if (window.mizugiwaMap) window.mizugiwaMap.openIncident(id);
     side(id ? "incident" : "closed");
     const row = id && rowOf(id);
     if (!row) return;
@@ -394,6 +395,11 @@
     if (!submit[event.target.id]) return;
     event.preventDefault();
     submit[event.target.id]();
+  });
+  // chosen on the map
+  document.addEventListener("mizugiwa:incident", (event) => {
+    turn("incidents", { focus: false });
+    select(event.detail);
   });
   document.addEventListener("keydown", arrows, true);
   document.addEventListener("keydown", (event) => {

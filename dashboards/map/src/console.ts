@@ -7,12 +7,13 @@ import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
-import { setProps } from "./dash.js";
-import { type Connection, Feed, type FeedListener } from "./feed.js";
+import { openOnPage, setProps } from "./dash.js";
+import { type Connection, Feed, type FeedListener, type Topic as Told } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
+import { ShownIncidents, incidentLines } from "./incidents.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
@@ -34,7 +35,7 @@ import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
-import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
+import { ShownTrail } from "./trail.js";
 
 /** The Open Database Licence asks for it wherever the map is seen. */
 const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
@@ -74,7 +75,7 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "trail";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
@@ -82,7 +83,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
   private atlas: Atlas = drawAtlas();
-  private readonly picture = new Picture();
+  readonly picture = new Picture();
   private readonly feed: Feed;
   private readonly status: StatusLine;
   private readonly cursor = new CursorReadout();
@@ -99,9 +100,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly timers: number[] = [];
   private readonly shown: ShownLayers;
   private alerts: readonly MapAlert[] = [];
-  private trail: readonly TrailPoint[] = [];
-  private trailOf: string | null = null;
-  private trailRequest: AbortController | null = null;
+  private readonly incidents: ShownIncidents;
+  private readonly trail: ShownTrail;
   private selection: Selection = null;
   private state: Connection = "connecting";
   private readonly notices = new Map<Topic, string>();
@@ -126,6 +126,8 @@ export class MapConsole implements FeedListener, AreaMap {
     const address = readAddress(location.hash);
     const left = address.at ?? this.kept.read();
     this.picture.hidden = new Set(address.hide);
+    this.incidents = new ShownIncidents(() => this.redraw(), (reason) => this.notRead("incidents", reason));
+    this.trail = new ShownTrail(() => this.redraw(), (words) => this.say("trail", words));
     this.untouched = left === null;
     const canvasBox = document.createElement("div");
     canvasBox.className = "mz-canvas";
@@ -174,7 +176,7 @@ export class MapConsole implements FeedListener, AreaMap {
     this.status = new StatusLine(root, top);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, () => this.atlas, this.shown, () => this.showLayers());
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers());
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -199,7 +201,7 @@ export class MapConsole implements FeedListener, AreaMap {
   remove(): void {
     this.gone.abort();
     this.feed.close();
-    this.trailRequest?.abort();
+    this.trail.close();
     for (const timer of [...this.timers, this.viewTimer, this.redrawTimer, this.addressTimer]) window.clearTimeout(timer);
     this.map.remove();
     this.root.replaceChildren();
@@ -209,6 +211,11 @@ export class MapConsole implements FeedListener, AreaMap {
     const camera = { center: [focus.lon, focus.lat] as [number, number], zoom: focus.zoom ?? Math.max(this.map.getZoom(), 10) };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera, BY_HAND);
     else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
+  }
+
+  /** The officer reads this incident: it is joined to what it is about. */
+  openIncident(incidentId: string | null): void {
+    void this.incidents.open(incidentId);
   }
 
   /** Bring an area into view. */
@@ -265,7 +272,7 @@ export class MapConsole implements FeedListener, AreaMap {
   select(selection: Selection): void {
     this.selection = selection;
     this.picture.selectedTrackId = this.selectedTrackId();
-    this.loadTrail();
+    this.trail.follow(this.selectedTrackId(), this.picture);
     this.redraw();
     this.tellAddress();
   }
@@ -296,8 +303,8 @@ export class MapConsole implements FeedListener, AreaMap {
   asOf(ms: number | null): void {
     this.picture.asOfMs = ms;
     this.feed.asOf(ms);
-    this.trailOf = null;
-    this.loadTrail();
+    this.trail.forget();
+    this.trail.follow(this.selectedTrackId(), this.picture);
   }
 
   features(): RenderedFeature[] {
@@ -355,6 +362,7 @@ export class MapConsole implements FeedListener, AreaMap {
       repaintPlaces(this.map, language);
       this.shown.applyTo(this.map);
       this.measure.repaint();
+      this.incidents.repaint(this.map);
       this.redraw();
     }
     this.announcer.say(text(`map.palette.${currentTheme()}`));
@@ -369,7 +377,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   frame(frame: Frame): void {
     this.picture.apply(frame);
-    this.loadTrail();
+    this.trail.follow(this.selectedTrackId(), this.picture);
     this.redraw();
   }
 
@@ -377,9 +385,10 @@ export class MapConsole implements FeedListener, AreaMap {
     this.picture.learnNames(rows);
   }
 
-  changed(what: "areas" | "alerts"): void {
+  changed(what: Told): void {
     if (what === "areas") this.loadPlaces();
-    else this.loadAlerts();
+    else if (what === "alerts") this.loadAlerts();
+    else void this.incidents.load();
   }
 
   connection(state: Connection): void {
@@ -399,6 +408,7 @@ export class MapConsole implements FeedListener, AreaMap {
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
       this.measure.addLayers();
+      this.incidents.addLayers(map);
       this.shown.applyTo(map);
       this.sketch.ready();
       this.ready = true;
@@ -444,7 +454,8 @@ export class MapConsole implements FeedListener, AreaMap {
       this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
       return;
     }
-    if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
+    if (what?.type === "incident") openOnPage("incident", what.incident.incidentId);
+    else if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
     else if (what?.type === "track") this.chooseTrack(what.track);
     else this.choose(null);
   }
@@ -456,6 +467,8 @@ export class MapConsole implements FeedListener, AreaMap {
       this.tip.show(info.x, info.y, name?.label ?? text("map.unnamed"), trackLines(what.track, this.picture));
     } else if (what?.type === "alert") {
       this.tip.show(info.x, info.y, what.alert.label, [text(`map.severity.${what.alert.severity}`)]);
+    } else if (what?.type === "incident") {
+      this.tip.show(info.x, info.y, what.incident.number, incidentLines(what.incident));
     } else if (what?.type === "aggregate") {
       this.tip.show(info.x, info.y, text("map.tracks", { n: what.aggregate.count }), [text("map.zoom_for_tracks")]);
     } else {
@@ -597,14 +610,22 @@ export class MapConsole implements FeedListener, AreaMap {
     this.redrawTimer = window.setTimeout(() => {
       this.redrawTimer = undefined;
       const zoom = this.map.getZoom();
-      const trail = this.trailWithNow();
       this.overlay.setProps({
         layers: buildLayers(
-          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, strength: (which) => this.shown.strength(which) },
+          {
+            picture: this.picture,
+            alerts: this.alerts,
+            incidents: this.incidents,
+            trail: this.trail.segments(this.picture),
+            selection: this.selection,
+            zoom,
+            strength: (which) => this.shown.strength(which),
+          },
           this.atlas,
         ),
       });
       setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
+      this.incidents.showLabels(this.map, this);
       this.measure.follow();
       this.showStatus();
     }, REDRAW_MS);
@@ -633,6 +654,11 @@ export class MapConsole implements FeedListener, AreaMap {
     this.showStatus();
   }
 
+  /** reason: "" where it could be read. */
+  private notRead(what: Place | "alerts" | "incidents", reason: string): void {
+    this.say(what, reason && text("map.not_read", { what: text(`map.layer.${what}`), reason }));
+  }
+
   private selectedTrackId(): string | null {
     const { selection } = this;
     if (selection === null) return null;
@@ -656,7 +682,7 @@ export class MapConsole implements FeedListener, AreaMap {
             this.areasChanged();
           }
         },
-        (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
+        (error: Error) => this.notRead(source, error.message),
       );
     }
   }
@@ -667,46 +693,10 @@ export class MapConsole implements FeedListener, AreaMap {
         this.say("alerts", "");
         this.alerts = alertsToDraw(body);
         this.picture.selectedTrackId = this.selectedTrackId();
-        this.loadTrail();
+        this.trail.follow(this.selectedTrackId(), this.picture);
         this.redraw();
       },
-      (error: Error) => this.say("alerts", text("map.not_read", { what: text("map.layer.alerts"), reason: error.message })),
+      (error: Error) => this.notRead("alerts", error.message),
     );
-  }
-
-  private loadTrail(): void {
-    const trackId = this.selectedTrackId();
-    const { asOfMs, realmNowMs } = this.picture;
-    // A selection may come with the page's address, before the realm's clock.
-    if (trackId === this.trailOf || (trackId !== null && realmNowMs === null)) return;
-    this.trailRequest?.abort();
-    this.trailOf = trackId;
-    this.trail = [];
-    this.say("trail", "");
-    if (trackId === null || realmNowMs === null) return;
-    const shownMs = asOfMs ?? realmNowMs;
-    const request = new AbortController();
-    this.trailRequest = request;
-    getJson<HistoryJson>(historyPath(trackId, shownMs, realmNowMs), request.signal).then(
-      (body) => {
-        this.trail = trailPoints(body, shownMs - TRAIL_SPAN_MS, shownMs);
-        this.say("trail", body.cut ? text("map.trail_cut") : "");
-        this.redraw();
-      },
-      (error: Error) => {
-        if (!request.signal.aborted) this.say("trail", text("map.not_read", { what: text("map.trail"), reason: error.message }));
-      },
-    );
-  }
-
-  /** The trail grows with what the feed brings, so that it always ends at the symbol. */
-  private trailWithNow(): ReturnType<typeof trailSegments> {
-    const track = this.trailOf === null ? undefined : this.picture.byTrackId(this.trailOf);
-    const last = this.trail.at(-1);
-    if (track !== undefined && !this.picture.asOf && (last === undefined || track.observedAtS * 1_000 > last.atMs + 999)) {
-      this.trail = [...this.trail, { atMs: track.observedAtS * 1_000, lon: track.lon, lat: track.lat }];
-    }
-    return trailSegments(this.trail, this.picture.nowMs ?? 0);
   }
 }
-

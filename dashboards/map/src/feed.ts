@@ -4,6 +4,10 @@ import { decodeFrame, type Frame } from "./protocol.js";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed_out";
 
+/** What the server tells of when somebody changed it, to be read by REST. */
+const TOPICS = ["areas", "alerts", "incidents"] as const;
+export type Topic = (typeof TOPICS)[number];
+
 export interface View {
   readonly bbox: readonly [number, number, number, number];
   readonly zoom: number;
@@ -15,7 +19,7 @@ export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
-  changed(what: "areas" | "alerts"): void;
+  changed(what: Topic): void;
   connection(state: Connection): void;
   refused(reason: string): void;
 }
@@ -95,8 +99,9 @@ export class Feed {
         return;
       }
       const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string };
+      const topic = TOPICS.find((known) => known === message.type);
       if (message.type === "names") this.listener.names(message.tracks ?? []);
-      else if (message.type === "areas" || message.type === "alerts") this.listener.changed(message.type);
+      else if (topic !== undefined) this.listener.changed(topic);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

@@ -2,6 +2,7 @@
 import type { IControl } from "maplibre-gl";
 import { radius95M } from "./errors.js";
 import type { Connection } from "./feed.js";
+import { incidentLegend } from "./incidents.js";
 import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
@@ -169,6 +170,7 @@ export class LegendPanel {
     parent: HTMLElement,
     private readonly atlas: () => Atlas,
     private readonly shown: ShownLayers,
+    private readonly readsIncidents: boolean,
     private readonly changed: () => void,
   ) {
     this.details = element("details", "mz-panel mz-layers", parent);
@@ -181,10 +183,11 @@ export class LegendPanel {
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
     element("h3", "", body).textContent = text("map.layers");
-    for (const which of SWITCHES) this.layer(body, which);
+    for (const which of SWITCHES) if (which !== "incidents" || this.readsIncidents) this.layer(body, which);
     this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [sampleIcon(kind, TrackStatus.LIVE, flags), text(kindKey(kind, flags))]));
     this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
+    if (this.readsIncidents) this.list(body, "map.incidents", incidentLegend());
   }
 
   /** Open the panel with the focus in it, or close it. */

@@ -3,6 +3,7 @@ import type { Layer, PickingInfo } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
 import type { MapAlert } from "./alerts.js";
 import { radius95M, tracksWithCircle } from "./errors.js";
+import type { MapIncident, ShownIncidents } from "./incidents.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
@@ -16,6 +17,7 @@ export type Selection = { readonly track_id: string } | { readonly alert_id: str
 export interface Scene {
   readonly picture: Picture;
   readonly alerts: readonly MapAlert[];
+  readonly incidents: ShownIncidents;
   readonly trail: readonly TrailSegment[];
   readonly selection: Selection;
   readonly zoom: number;
@@ -26,7 +28,8 @@ export interface Scene {
 export type Picked =
   | { readonly type: "track"; readonly track: TrackRecord }
   | { readonly type: "aggregate"; readonly aggregate: Aggregate }
-  | { readonly type: "alert"; readonly alert: MapAlert };
+  | { readonly type: "alert"; readonly alert: MapAlert }
+  | { readonly type: "incident"; readonly incident: MapIncident };
 
 /** How many minutes a leader runs ahead: the nearer the view the fewer, so that its length stays readable. */
 export function leaderMinutes(zoom: number): number {
@@ -53,6 +56,8 @@ export function picked(info: PickingInfo): Picked | null {
       return { type: "aggregate", aggregate: info.object as Aggregate };
     case "alerts":
       return { type: "alert", alert: info.object as MapAlert };
+    case "incidents":
+      return { type: "incident", incident: info.object as MapIncident };
     default:
       return null;
   }
@@ -71,6 +76,7 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     // Alerts are known as they are now: upon a past picture they would say what was not known then.
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
     trackLayer(symbols, scene.zoom, atlas),
+    ...scene.incidents.layers({ ...scene, iconPixels: iconPixels(scene.zoom), strength: scene.strength("incidents") }, atlas),
     ...(scene.strength("alerts") > 0 && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
   ];

@@ -22,6 +22,8 @@ export interface MizugiwaMap {
   home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
+  /** Join an incident to what it is about; null for none. */
+  openIncident(incidentId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -56,6 +58,8 @@ interface Mounted {
 }
 
 let mounted: Mounted | null = null;
+/** Kept for a map that comes later. */
+let openIncident: string | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -63,6 +67,10 @@ window.mizugiwaMap = {
   focus: (focus) => mounted?.console?.focus(focus),
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
+  openIncident: (incidentId) => {
+    openIncident = incidentId;
+    mounted?.console?.openIncident(incidentId);
+  },
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
@@ -86,6 +94,7 @@ function mount(): void {
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, () => panel?.changed());
+    if (openIncident !== null) mounting.console.openIncident(openIncident);
     panel?.mapReady();
   });
 }

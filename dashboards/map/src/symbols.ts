@@ -1,8 +1,9 @@
 // Every symbol of the map drawn once into one picture (an atlas), so that ten thousand tracks are one draw call.
 import ms from "milsymbol";
+import { INCIDENT_STATES, drawAlert, drawIncident, drawSelected } from "./marks.js";
 import * as palette from "./palette.js";
 import { Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
-import { type Shape, severityShape, shapeOf } from "./shapes.js";
+import { type Shape, shapeOf } from "./shapes.js";
 
 /** From this zoom a symbol says its type in the terms of MIL-STD-2525; below it a plain shape, which reads faster. */
 export const TYPE_SYMBOL_ZOOM = 11.5;
@@ -128,6 +129,7 @@ export function drawAtlas(): Atlas {
     for (const [state, hollow] of [["open", false], ["acknowledged", true]] as const) {
       drawings.set(`alert-${severity}-${state}`, (context) => drawAlert(context, severity, hollow));
     }
+    for (const state of INCIDENT_STATES) drawings.set(`incident-${severity}-${state}`, (context) => drawIncident(context, severity, state));
   }
   drawings.set("selected", drawSelected);
   return layOut(drawings);
@@ -232,42 +234,4 @@ function drawType(context: CanvasRenderingContext2D, sidc: string, status: numbe
   context.drawImage(picture, -x, -y);
   context.restore();
   if (status === TrackStatus.LOST) drawStrike(context);
-}
-
-function drawAlert(context: CanvasRenderingContext2D, severity: palette.Severity, hollow: boolean): void {
-  const shape = severityShape(severity);
-  const colour = palette.SEVERITY[severity];
-  context.save();
-  context.lineJoin = "round";
-  context.strokeStyle = palette.css(palette.INK);
-  context.lineWidth = 6;
-  context.stroke(shape);
-  context.fillStyle = hollow ? palette.css(palette.INK, 0.85) : palette.css(colour);
-  context.fill(shape);
-  context.strokeStyle = hollow ? palette.css(colour, 0.8) : palette.css(palette.WHITE);
-  context.lineWidth = hollow ? 2 : 1.4;
-  context.stroke(shape);
-  if (severity === "critical" && !hollow) {
-    context.fillStyle = palette.css(palette.ON_CRITICAL);
-    context.fillRect(-1.3, -4, 2.6, 7);
-    context.fillRect(-1.3, 4.6, 2.6, 2.6);
-  }
-  context.restore();
-}
-
-/** The four corners of a frame around what is selected. */
-function drawSelected(context: CanvasRenderingContext2D): void {
-  context.save();
-  for (const [colour, width] of [[palette.css(palette.INK), 4.5], [palette.css(palette.SELECTED), 2]] as const) {
-    context.strokeStyle = colour;
-    context.lineWidth = width;
-    for (const [sx, sy] of [[1, 1], [1, -1], [-1, 1], [-1, -1]] as const) {
-      context.beginPath();
-      context.moveTo(sx * 15.5, sy * 8.5);
-      context.lineTo(sx * 15.5, sy * 15.5);
-      context.lineTo(sx * 8.5, sy * 15.5);
-      context.stroke();
-    }
-  }
-  context.restore();
 }

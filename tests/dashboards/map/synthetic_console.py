@@ -24,6 +24,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
+from command.api.texts import SHOWN
 from command.domain.geo import Position, destination
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
@@ -207,7 +208,8 @@ class Screen:
 
 PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>map</title>
 <link rel="stylesheet" href="/assets/map/mizugiwa-map.css">
-<style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head><body><div id="map"></div>
+<style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head>
+<body><div id="map" data-reads-incidents="true"></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
 <script src="/assets/map/mizugiwa-map.js"></script></body></html>"""
@@ -227,7 +229,7 @@ def synthetic_console(
 
     @app.get("/", response_class=HTMLResponse)
     def page(language: str = "ja") -> str:
-        shown = {k: v for k, v in texts(language).items() if k.startswith("map.")}
+        shown = {k: v for k, v in texts(language).items() if k.startswith(SHOWN)}
         return PAGE.format(language=language, texts=json.dumps(shown, ensure_ascii=False))
 
     @app.get("/favicon.ico")
@@ -297,6 +299,38 @@ def synthetic_console(
         ]
         return {"alerts": drawn}
 
+    @app.get("/api/incidents.geojson")
+    def incidents() -> dict[str, Any]:
+        rows = [
+            (1, "2026-0001", "対馬北方 不審船", "critical", "responding", 129.78, 34.63, [5], 2),
+            (2, "2026-0002", "瀬取りの疑い", "high", "open", 129.02, 34.45, [10], 0),
+            (3, "2026-0003", "漂流物", "medium", "monitoring", 129.35, 34.02, [], 0),
+            (4, "2026-0004", "油の流出", "low", "transferred", 129.9, 34.15, [], 0),
+        ]
+        return {
+            "next": None,
+            **_collection(
+                [
+                    {
+                        "type": "Feature",
+                        "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                        "properties": {
+                            "incident_id": str(uuid.UUID(int=2_000 + n)),
+                            "number": number,
+                            "title": title,
+                            "severity": severity,
+                            "state": state,
+                            "open_tasks": tasks,
+                            "position": {"lon": lon, "lat": lat},
+                            "alerts": [str(uuid.UUID(int=1_000 + n)) for n in tracks],
+                            "tracks": [str(uuid.UUID(int=n)) for n in tracks],
+                        },
+                    }
+                    for n, number, title, severity, state, lon, lat, tracks, tasks in rows
+                ]
+            ),
+        }
+
     @app.get("/api/tracks/{track_id}/history")
     def history(track_id: str) -> dict[str, Any]:
         mover = next(m for m in movers if m.track_id == track_id)
@@ -318,7 +352,7 @@ def synthetic_console(
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
-            for what in ("alerts", "areas"):
+            for what in ("alerts", "areas", "incidents"):
                 await socket.send_text(json.dumps({"type": what, "revision": 1}))
             for first in also_send:
                 await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))
