@@ -199,6 +199,7 @@ def _help(view: View) -> Component:
         ("L", "link_incident"),
         ("O", "task"),
         ("M", "comment"),
+        ("Q", "find"),
         ("/", "search"),
         ("T", "list"),
         ("G", "areas"),

@@ -26,6 +26,7 @@ from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
+from command.api.search import search_router
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -91,6 +92,7 @@ def make_web(
         tracks_router(console),
         areas_router(console),
         places_router(console),
+        search_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),

@@ -387,6 +387,8 @@
     window.mizugiwaIncidents.start();
   }
 
+  // chosen on the map
+  document.addEventListener("mizugiwa:area", () => side("areas"));
   document.addEventListener("keydown", key);
   document.addEventListener("click", click);
   document.addEventListener("input", (event) => {

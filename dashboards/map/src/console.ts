@@ -29,6 +29,8 @@ import {
 } from "./places.js";
 import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
+import { type Found, SearchBox } from "./search.js";
+import { FoundMark } from "./found.js";
 import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
@@ -87,6 +89,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly feed: Feed;
   private readonly status: StatusLine;
   private readonly cursor = new CursorReadout();
+  private readonly search: SearchBox;
+  private readonly foundMark = new FoundMark();
   private readonly chips: FilterChips;
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
@@ -173,7 +177,16 @@ export class MapConsole implements FeedListener, AreaMap {
     });
     this.map.addControl(this.overlay);
     const top = element("div", "mz-top", root);
-    this.status = new StatusLine(root, top);
+    const first = element("div", "mz-row", top);
+    this.search = new SearchBox(first, {
+      show: (found) => this.showFound(found),
+      leave: () => {
+        this.foundMark.remove();
+        this.map.getCanvas().focus({ preventScroll: true });
+      },
+      say: (words) => this.announcer.say(words),
+    });
+    this.status = new StatusLine(root, first);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
     this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers());
@@ -341,6 +354,7 @@ export class MapConsole implements FeedListener, AreaMap {
   retell(): void {
     this.legend.render();
     this.views.render();
+    this.search.retell();
     this.measure.retell();
     this.measureButton.retell();
     if (this.ready) {
@@ -479,6 +493,7 @@ export class MapConsole implements FeedListener, AreaMap {
   /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") this.foundMark.remove();
     if (event.key === "Escape" && this.sketch.busy) {
       // The page would close the panel in which the area is being edited.
       event.stopPropagation();
@@ -505,6 +520,9 @@ export class MapConsole implements FeedListener, AreaMap {
         return true;
       case "d":
         this.notation.next();
+        return true;
+      case "q":
+        this.search.focus();
         return true;
       case "f":
         this.chips.focus();
@@ -573,6 +591,18 @@ export class MapConsole implements FeedListener, AreaMap {
     if (measured === undefined) this.choose({ track_id: trackId });
     else this.measure.cursorTo(measured);
     this.announcer.say([label, ...trackLines(next, this.picture)].join(" "));
+  }
+
+  /** Go to what was searched for; a mark says where it is, where nothing else does. */
+  private showFound({ kind, key, title, position, box }: Found): void {
+    this.foundMark.remove();
+    this.map.getCanvas().focus({ preventScroll: true });
+    if (box !== null) this.showBox([[box[0], box[1]], [box[2], box[3]]]);
+    else if (position !== null) this.focus({ ...position, zoom: Math.max(this.map.getZoom(), kind === "place" ? 9 : 11) });
+    if (kind === "track") this.choose({ track_id: key });
+    else if (kind === "incident" || kind === "area") openOnPage(kind, key);
+    else if (position !== null) this.foundMark.show(this.map, position, title);
+    this.announcer.say(title);
   }
 
   private chooseTrack(track: TrackRecord): void {

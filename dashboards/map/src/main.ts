@@ -6,6 +6,7 @@ import "./fonts.css";
 import "./palettes.css";
 import "./map.css";
 import "./tools.css";
+import "./search.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import type { Selection } from "./layers.js";

@@ -17,6 +17,7 @@ from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.operations.picture import RECORD_DTYPE
 from command.operations.track_groups import TrackGroup, hidden_rows
+from maps.coordinates import read_position
 
 WAIT_MS = 60_000
 LEGS = ".mz-measure tbody tr:not(.mz-next)"
@@ -98,6 +99,22 @@ def test_a_place_is_written_as_published(
     in_source: Callable[..., Any], notation: str, place: tuple[float, float], said: str
 ) -> None:
     assert in_source("coordinates", "([way, p]) => source.written(way, ...p)", [notation, place]) == said
+
+
+def test_what_one_writes_as_a_grid_reference_the_other_reads(in_source: Callable[..., Any]) -> None:
+    # given places all over the world, written by npm's mgrs
+    rng = np.random.default_rng(5)
+    places = [
+        *zip(rng.uniform(-179.9, 179.9, 300), rng.uniform(-79.9, 83.9, 300), strict=True),
+        *zip(rng.uniform(0.0, 42.0, 60), rng.uniform(56.0, 83.9, 60), strict=True),
+    ]
+    ask = "places => places.map(([lon, lat]) => source.written('mgrs', lon, lat))"
+    written = in_source("coordinates", ask, [[float(lon), float(lat)] for lon, lat in places])
+    # when the console reads them, then each is within the metre that it names
+    for (lon, lat), reference in zip(places, written, strict=True):
+        read = read_position(reference)
+        _, _, off_m = Geod(ellps="WGS84").inv(lon, lat, read.lon, read.lat)
+        assert off_m < 1.5, (lon, lat, reference)
 
 
 def test_d_changes_the_notation_of_every_place_on_the_page(near: Page) -> None:
