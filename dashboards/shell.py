@@ -209,6 +209,7 @@ def _help(view: View) -> Component:
         ("D", "coordinates"),
         ("F", "kinds"),
         ("Y", "layers"),
+        ("X", "symbols"),
         ("V", "views"),
         ("P", "palette"),
         ("S", "sound"),

@@ -33,11 +33,12 @@ import { type Found, SearchBox } from "./search.js";
 import { FoundMark } from "./found.js";
 import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
-import { type Atlas, drawAtlas } from "./symbols.js";
+import { type Atlas, TYPE_SYMBOL_ZOOM, drawAtlas, iconOf } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
 import { ShownTrail } from "./trail.js";
+import { type DrawType, loadTypes } from "./types.js";
 
 /** The Open Database Licence asks for it wherever the map is seen. */
 const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
@@ -58,6 +59,8 @@ export interface RenderedFeature {
   readonly status: number;
   readonly age_s: number;
   readonly error_m: number | null;
+  /** The symbol in the atlas; see symbols.ts. */
+  readonly symbol: string;
 }
 
 export interface MapStatus {
@@ -84,7 +87,8 @@ export class MapConsole implements FeedListener, AreaMap {
   readonly sketch: Sketch;
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
-  private atlas: Atlas = drawAtlas();
+  private types: DrawType | null = null;
+  private atlas: Atlas = drawAtlas(null);
   readonly picture = new Picture();
   private readonly feed: Feed;
   private readonly status: StatusLine;
@@ -189,7 +193,7 @@ export class MapConsole implements FeedListener, AreaMap {
     this.status = new StatusLine(root, first);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers());
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers(), () => this.needTypes());
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -323,6 +327,7 @@ export class MapConsole implements FeedListener, AreaMap {
   features(): RenderedFeature[] {
     if (!this.ready) return [];
     const bounds = this.map.getBounds();
+    const types = this.types !== null && this.wantsTypes();
     return this.picture
       .shown()
       .filter((track) => contains(bounds, track))
@@ -337,6 +342,7 @@ export class MapConsole implements FeedListener, AreaMap {
           status: track.status,
           age_s: this.picture.ageS(track),
           error_m: track.errorM,
+          symbol: iconOf(track, types),
         };
       });
   }
@@ -367,7 +373,7 @@ export class MapConsole implements FeedListener, AreaMap {
   /** Day, dusk, night: the page's style sheets follow by themselves, what is drawn is drawn again. */
   private nextPalette(): void {
     nextTheme();
-    this.atlas = drawAtlas();
+    this.atlas = drawAtlas(this.types);
     this.chips.drawIcons(this.atlas);
     this.legend.render();
     if (this.ready) {
@@ -521,6 +527,9 @@ export class MapConsole implements FeedListener, AreaMap {
       case "d":
         this.notation.next();
         return true;
+      case "x":
+        this.nextSymbols();
+        return true;
       case "q":
         this.search.focus();
         return true;
@@ -635,7 +644,36 @@ export class MapConsole implements FeedListener, AreaMap {
     }, VIEW_DEBOUNCE_MS);
   }
 
+  /** Whether the officer wants the symbols of MIL-STD-2525 and is close enough for them. */
+  private wantsTypes(): boolean {
+    return this.shown.of("types").on && this.map.getZoom() >= TYPE_SYMBOL_ZOOM;
+  }
+
+  /** Fetch what draws those symbols. Until it is there, and where it cannot be had, the plain ones stand. */
+  private needTypes(): void {
+    if (this.types !== null) return;
+    loadTypes().then(
+      (types) => {
+        this.types = types;
+        this.atlas = drawAtlas(types);
+        this.legend.render();
+        this.say("drawing", "");
+        this.redraw();
+      },
+      (error: Error) => this.say("drawing", text("map.types.missing", { reason: error.message })),
+    );
+  }
+
+  private nextSymbols(): void {
+    const on = !this.shown.of("types").on;
+    this.shown.change("types", { on });
+    this.legend.render();
+    this.showLayers();
+    this.announcer.say(text(on ? "map.types.on" : "map.types.off"));
+  }
+
   private redraw(): void {
+    if (this.wantsTypes()) this.needTypes();
     if (!this.ready || this.redrawTimer !== undefined) return;
     this.redrawTimer = window.setTimeout(() => {
       this.redrawTimer = undefined;
@@ -649,6 +687,7 @@ export class MapConsole implements FeedListener, AreaMap {
             trail: this.trail.segments(this.picture),
             selection: this.selection,
             zoom,
+            types: this.types !== null && this.wantsTypes(),
             strength: (which) => this.shown.strength(which),
           },
           this.atlas,

@@ -8,7 +8,7 @@ import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
 import type { Switch } from "./shown.js";
-import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } from "./symbols.js";
+import { type Atlas, HEADING_SIZE, bearing, colourOf, iconAngle, iconOf, isOurs, isType } from "./symbols.js";
 import type { TrailSegment } from "./trail.js";
 import { destination } from "./units.js";
 
@@ -21,6 +21,8 @@ export interface Scene {
   readonly trail: readonly TrailSegment[];
   readonly selection: Selection;
   readonly zoom: number;
+  /** Tracks are drawn in the terms of MIL-STD-2525. */
+  readonly types: boolean;
   /** How strongly a layer is drawn: 0 for not at all, up to 1. */
   readonly strength: (which: Switch) => number;
 }
@@ -75,7 +77,8 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     ...(dense ? [dotLayer(tracks.filter((t) => importance(t) < MATTERS))] : []),
     // Alerts are known as they are now: upon a past picture they would say what was not known then.
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
-    trackLayer(symbols, scene.zoom, atlas),
+    ...(scene.types ? [headingLayer(symbols, scene.zoom, atlas)] : []),
+    trackLayer(symbols, scene, atlas),
     ...scene.incidents.layers({ ...scene, iconPixels: iconPixels(scene.zoom), strength: scene.strength("incidents") }, atlas),
     ...(scene.strength("alerts") > 0 && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
@@ -98,8 +101,7 @@ export function importance(track: TrackRecord): number {
   return rank;
 }
 
-function trackLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas): Layer {
-  const typeSymbols = zoom >= TYPE_SYMBOL_ZOOM;
+function trackLayer(tracks: readonly TrackRecord[], { zoom, types: typeSymbols }: Scene, atlas: Atlas): Layer {
   return new IconLayer<TrackRecord>({
     id: "tracks",
     data: tracks,
@@ -114,6 +116,23 @@ function trackLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas):
     pickable: true,
     alphaCutoff: 0.02,
     updateTriggers: { getIcon: typeSymbols, getAngle: typeSymbols, getSize: zoom },
+  });
+}
+
+/** A frame of MIL-STD-2525 stays upright: where its track heads, an arrow says, a single picture for all. */
+function headingLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas): Layer {
+  return new IconLayer<TrackRecord>({
+    id: "headings",
+    data: tracks.filter((t) => isType(t) && bearing(t) !== null),
+    iconAtlas: atlas.image as unknown as string,
+    iconMapping: atlas.places as Record<string, (typeof atlas.places)[string]>,
+    getIcon: () => "heading",
+    getPosition: (t) => [t.lon, t.lat],
+    getAngle: (t) => -(bearing(t) ?? 0),
+    getSize: (t) => iconPixels(zoom) * sizeFactor(t) * HEADING_SIZE,
+    sizeUnits: "pixels",
+    alphaCutoff: 0.02,
+    updateTriggers: { getSize: zoom },
   });
 }
 

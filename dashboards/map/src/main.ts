@@ -13,6 +13,7 @@ import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
 import { restoreTheme } from "./theme.js";
+import { typesAreAt } from "./types.js";
 
 export interface MizugiwaMap {
   /** The tracks that are rendered now. */
@@ -41,6 +42,7 @@ restoreTheme();
 const script = new URL((document.currentScript as HTMLScriptElement).src);
 // With the version that the page gave the bundle, so that the browser may keep the worker as long as the bundle.
 setWorkerUrl(new URL(`maplibre-gl-worker.mjs${script.search}`, script).href);
+typesAreAt(new URL(`mizugiwa-symbols.mjs${script.search}`, script).href);
 addProtocol("pmtiles", new Protocol().tile);
 
 /** Asked before the page has a place for the map, so that the map opens where it belongs. */

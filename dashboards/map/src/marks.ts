@@ -79,3 +79,20 @@ export function drawSelected(context: CanvasRenderingContext2D): void {
   }
   context.restore();
 }
+
+/** An arrow up from the middle; layers.ts turns it. */
+export function drawHeading(context: CanvasRenderingContext2D): void {
+  const staff = new Path2D("M0-5V-13");
+  const head = new Path2D("M0-17.2-2.6-12.6H2.6Z");
+  context.save();
+  context.lineJoin = "round";
+  context.strokeStyle = palette.css(palette.INK);
+  context.lineWidth = 2.6;
+  context.stroke(staff);
+  context.stroke(head);
+  context.fillStyle = context.strokeStyle = palette.css(palette.WHITE);
+  context.lineWidth = 1;
+  context.stroke(staff);
+  context.fill(head);
+  context.restore();
+}

@@ -4,7 +4,9 @@ import type { Map as MapLibre } from "maplibre-gl";
 import { keep, readKept } from "./kept.js";
 import { AREA_FILL_OPACITY } from "./places.js";
 
-export const SWITCHES = ["labels", "leaders", "trails", "errors", "areas", "facilities", "incidents", "alerts"] as const;
+export const SWITCHES = ["labels", "leaders", "trails", "errors", "areas", "facilities", "incidents", "alerts", "types"] as const;
+/** These are drawn or not, but never faintly. */
+export const NEVER_FAINT: ReadonlySet<Switch> = new Set(["alerts", "types"]);
 export type Switch = (typeof SWITCHES)[number];
 /** Opacity in percent; what is fainter than this is better switched off. */
 export const LEAST_OPACITY = 20;

@@ -292,9 +292,15 @@ def test_the_lock_file_pins_every_package_and_names_no_registry(repository: Path
     assert not [name for name, package in locked.items() if name and not package.get("integrity")]
 
 
-def test_the_bundle_is_one_script_one_style_sheet_the_worker_and_the_fonts(bundle: Path) -> None:
+def test_the_bundle_is_one_script_one_style_sheet_the_worker_the_symbols_and_the_fonts(bundle: Path) -> None:
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
-    assert {"mizugiwa-map.js", "mizugiwa-map.css", "maplibre-gl-worker.mjs", "LICENSES.txt"} <= files
+    assert {
+        "mizugiwa-map.js",
+        "mizugiwa-map.css",
+        "maplibre-gl-worker.mjs",
+        "mizugiwa-symbols.mjs",
+        "LICENSES.txt",
+    } <= files
     licences = (bundle / "LICENSES.txt").read_text("utf-8")
     assert all(name in licences for name in ("maplibre-gl", "@deck.gl/core", "milsymbol", "@fontsource/noto-sans-jp"))
     assert sum(name.endswith(".woff2") for name in files) == 4
