@@ -108,7 +108,11 @@ class Screen:
     async def speak(self) -> None:
         """Send what is due, then wait a second or until the screen asks for another view."""
         console = self._console
-        told = {"alerts": console.alerts_revision, "areas": console.areas_revision}
+        told = {
+            "alerts": console.alerts_revision,
+            "areas": console.areas_revision,
+            "notes": console.notes_revision,
+        }
         if self.person.may(Permission.READ_INCIDENTS):
             told["incidents"] = console.incidents_revision
         for what, revision in told.items():

@@ -21,6 +21,7 @@ from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.live import live_router
 from command.api.login import login_router
+from command.api.notes import add_note_problems, notes_router
 from command.api.people import people_router
 from command.api.places import places_router
 from command.api.problems import add_problem_handlers, problem
@@ -83,6 +84,7 @@ def make_web(
     describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
     add_area_problems(web)
+    add_note_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
@@ -92,6 +94,7 @@ def make_web(
         tracks_router(console),
         areas_router(console),
         places_router(console),
+        notes_router(console),
         search_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),

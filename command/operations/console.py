@@ -22,12 +22,15 @@ from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
 from command.domain.facility import Facility
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
+from command.domain.note import Note
 from command.domain.realm import Realm
 from command.domain.track import Track
 from command.i18n.names import Names
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
+from command.operations.exports import Format, export_tracks
 from command.operations.incidents import IncidentDesk, IncidentFilter
+from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
@@ -38,6 +41,7 @@ from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_sessi
 from command.store.facilities import list_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
+from command.store.notes import notes_revision, shown_notes
 from command.store.notify import listen
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
@@ -80,6 +84,9 @@ class Console:
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.notes: tuple[Note, ...] = ()
+        self.notes_revision = 0
+        self.note_book = NoteBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
         self.incidents: tuple[Incident, ...] = ()
@@ -189,6 +196,11 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             return track_history(session, track_id, from_us=from_us, to_us=to_us, limit=limit)
 
+    def tracks_as_file(self, track_ids: Sequence[uuid.UUID], form: Format, *, by: str) -> bytes:
+        """The latest of those of the tracks that there are, as a file. Raises StoreUnavailable."""
+        tracks = [track for track_id in track_ids if (track := self.picture.track(track_id)) is not None]
+        return export_tracks(self._engine, self.realm, tracks, form, by=by, now_us=self._host.now_us())
+
     def as_of(self, at_us: int, box: Box) -> list[Track]:
         """What was true at `at_us` in the box. Raises StoreUnavailable."""
         with realm_session(self._engine, self.realm) as session:
@@ -221,7 +233,7 @@ class Console:
         for payload in heard:
             if self._stop.is_set():
                 return
-            alerts_told = alerts_told or bool(payload and ("alerts" in payload or "areas" in payload))
+            alerts_told = alerts_told or bool(payload and payload.keys() & {"alerts", "areas", "notes"})
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
             now_s = monotonic()
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
@@ -255,6 +267,10 @@ class Console:
             alerts = tuple(list_alerts(session, limit=ALERT_LIMIT))
             revision = areas_revision(session)
             areas = latest_areas(session) if revision != self.areas_revision else None
+            noted = notes_revision(session)
+            if noted != self.notes_revision:
+                self.notes = tuple(shown_notes(session, self.clock.now_us()))
+                self.notes_revision = noted
         if areas is not None:
             self._named_areas = tuple(areas)
             self.areas, self.areas_revision = tuple(area for area in areas if not area.retired), revision

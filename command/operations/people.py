@@ -100,6 +100,7 @@ class Permission(StrEnum):
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
     EDIT_AREAS = "edit areas"
+    WRITE_NOTES = "write notes"
     READ_INCIDENTS = "read incidents"
     MANAGE_INCIDENTS = "manage incidents"
     COMMENT_ON_INCIDENTS = "comment on incidents"
@@ -112,6 +113,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),

@@ -200,6 +200,19 @@ class Picture:
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
 
+    def within(
+        self, box: Box, *, now_us: int, limit: int, hide: Collection[TrackGroup] = ()
+    ) -> tuple[list[Track], int]:
+        """The tracks of the box that a screen shows which hides these groups, what matters most and is newest first,
+        `limit` at most; and how many there are."""
+        with self.lock:
+            shown = self.in_view(box, now_us=now_us) & ~hidden_rows(self._records[: self._count], hide)
+            handles = np.flatnonzero(shown)
+            rows = self._records[handles]
+            order = np.lexsort((rows["observed_at_s"], rows["flags"] != 0))[::-1][:limit]
+            tracks = [self._tracks[handle] for handle in handles[order]]
+        return [track for track in tracks if track is not None], len(handles)
+
     def records_of(self, tracks: Sequence[Track]) -> npt.NDArray[np.void]:
         """Records of tracks as they were at another time, under the handles of the live picture."""
         with self.lock:

@@ -7,10 +7,12 @@ import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
+import { BoxSelect, type BoxTrack } from "./box.js";
 import { openOnPage, setProps } from "./dash.js";
 import { type Connection, Feed, type FeedListener, type Topic as Told } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
+import { ROOM_SHARE, viewFor } from "./following.js";
 import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
 import { ShownIncidents, incidentLines } from "./incidents.js";
@@ -18,6 +20,8 @@ import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
 import { ShownNotation } from "./notation.js";
+import { ShownNotes, noteLines, shortened } from "./notes.js";
+import { NotesPanel } from "./notes_panel.js";
 import { type Name, Picture } from "./picture.js";
 import {
   addPlaces,
@@ -80,7 +84,7 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "trail";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "trail";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
@@ -99,6 +103,10 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
   private readonly announcer: Announcer;
+  private readonly box: BoxSelect;
+  private readonly boxButton: ToolButton;
+  private marked: readonly BoxTrack[] = [];
+  private following = false;
   private readonly measure: Measure;
   private readonly measureButton: ToolButton;
   private readonly gone = new AbortController();
@@ -110,6 +118,9 @@ export class MapConsole implements FeedListener, AreaMap {
   private alerts: readonly MapAlert[] = [];
   private readonly incidents: ShownIncidents;
   private readonly trail: ShownTrail;
+  private readonly notes: ShownNotes;
+  private readonly notesPanel: NotesPanel;
+  private readonly notesButton: ToolButton;
   private selection: Selection = null;
   private state: Connection = "connecting";
   private readonly notices = new Map<Topic, string>();
@@ -135,6 +146,7 @@ export class MapConsole implements FeedListener, AreaMap {
     const left = address.at ?? this.kept.read();
     this.picture.hidden = new Set(address.hide);
     this.incidents = new ShownIncidents(() => this.redraw(), (reason) => this.notRead("incidents", reason));
+    this.notes = new ShownNotes(() => this.redraw(), (reason) => this.notRead("notes", reason));
     this.trail = new ShownTrail(() => this.redraw(), (words) => this.say("trail", words));
     this.untouched = left === null;
     const canvasBox = document.createElement("div");
@@ -169,6 +181,10 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(new AreasButton(), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
+    this.boxButton = new ToolButton("mz-box-tool", "map.box.tool", () => this.boxOrEnd());
+    this.map.addControl(this.boxButton, "top-right");
+    this.notesButton = new ToolButton("mz-notes-tool", "map.notes.tool", () => this.notesOrEnd());
+    this.map.addControl(this.notesButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
@@ -177,7 +193,7 @@ export class MapConsole implements FeedListener, AreaMap {
       pickingRadius: 8,
       onClick: (info: PickingInfo) => this.clicked(info),
       onHover: (info: PickingInfo) => this.hovered(info),
-      getCursor: ({ isHovering, isDragging }) => (this.measure.active ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+      getCursor: ({ isHovering, isDragging }) => (this.measure.active || this.box.active || this.notesPanel.placing ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
     });
     this.map.addControl(this.overlay);
     const top = element("div", "mz-top", root);
@@ -206,6 +222,26 @@ export class MapConsole implements FeedListener, AreaMap {
       say: (words) => this.announcer.say(words),
       changed: (active) => this.measureButton.press(active),
     });
+    this.box = new BoxSelect(this.map, root, {
+      hidden: () => this.picture.hidden,
+      marked: (tracks) => {
+        this.marked = tracks;
+        this.redraw();
+      },
+      follow: (on) => this.follow(on),
+      open: (track) => this.choose({ track_id: track.track_id }),
+      incidents: () => (root.dataset.linksIncidents === "true" ? this.incidents.choices() : []),
+      changed: (active) => this.boxButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
+    this.notesPanel = new NotesPanel(this.map, root, {
+      mayWrite: root.dataset.writesNotes === "true",
+      standing: () => this.notes.standing(this.picture),
+      nowMs: () => this.picture.realmNowMs,
+      look: (place) => this.focus(place),
+      changed: (active) => this.notesButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
@@ -225,6 +261,7 @@ export class MapConsole implements FeedListener, AreaMap {
   }
 
   focus(focus: Focus): void {
+    this.untouched = false;
     const camera = { center: [focus.lon, focus.lat] as [number, number], zoom: focus.zoom ?? Math.max(this.map.getZoom(), 10) };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera, BY_HAND);
     else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
@@ -277,6 +314,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private moved(event: object): void {
     if ("originalEvent" in event || "byHand" in event) {
+      this.box.unfollow();
       const { lng, lat } = this.map.getCenter();
       this.untouched = false;
       this.kept.write({ lon: lng, lat, zoom: this.map.getZoom() });
@@ -363,6 +401,10 @@ export class MapConsole implements FeedListener, AreaMap {
     this.search.retell();
     this.measure.retell();
     this.measureButton.retell();
+    this.notesPanel.retell();
+    this.notesButton.retell();
+    this.box.retell();
+    this.boxButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -382,6 +424,8 @@ export class MapConsole implements FeedListener, AreaMap {
       repaintPlaces(this.map, language);
       this.shown.applyTo(this.map);
       this.measure.repaint();
+      this.box.repaint();
+      this.notes.repaint(this.map);
       this.incidents.repaint(this.map);
       this.redraw();
     }
@@ -408,6 +452,7 @@ export class MapConsole implements FeedListener, AreaMap {
   changed(what: Told): void {
     if (what === "areas") this.loadPlaces();
     else if (what === "alerts") this.loadAlerts();
+    else if (what === "notes") void this.notes.load();
     else void this.incidents.load();
   }
 
@@ -428,6 +473,8 @@ export class MapConsole implements FeedListener, AreaMap {
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
       this.measure.addLayers();
+      this.box.addLayers();
+      this.notes.addLayers(map);
       this.incidents.addLayers(map);
       this.shown.applyTo(map);
       this.sketch.ready();
@@ -470,11 +517,22 @@ export class MapConsole implements FeedListener, AreaMap {
       if (lon !== undefined && lat !== undefined) this.measure.add({ lon, lat }, name && this.measuredTrack(name.trackId));
       return;
     }
+    if (this.box.active) {
+      const [lon, lat] = info.coordinate ?? [];
+      if (lon !== undefined && lat !== undefined) this.box.setCorner({ lon, lat });
+      return;
+    }
+    if (this.notesPanel.placing) {
+      const [lon, lat] = info.coordinate ?? [];
+      if (lon !== undefined && lat !== undefined) this.notesPanel.setPlace({ lon, lat });
+      return;
+    }
     if (what?.type === "aggregate") {
       this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
       return;
     }
-    if (what?.type === "incident") openOnPage("incident", what.incident.incidentId);
+    if (what?.type === "note") this.endTools(this.notesPanel).open(what.note);
+    else if (what?.type === "incident") openOnPage("incident", what.incident.incidentId);
     else if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
     else if (what?.type === "track") this.chooseTrack(what.track);
     else this.choose(null);
@@ -487,6 +545,8 @@ export class MapConsole implements FeedListener, AreaMap {
       this.tip.show(info.x, info.y, name?.label ?? text("map.unnamed"), trackLines(what.track, this.picture));
     } else if (what?.type === "alert") {
       this.tip.show(info.x, info.y, what.alert.label, [text(`map.severity.${what.alert.severity}`)]);
+    } else if (what?.type === "note") {
+      this.tip.show(info.x, info.y, shortened(what.note.text), noteLines(what.note));
     } else if (what?.type === "incident") {
       this.tip.show(info.x, info.y, what.incident.number, incidentLines(what.incident));
     } else if (what?.type === "aggregate") {
@@ -520,7 +580,27 @@ export class MapConsole implements FeedListener, AreaMap {
       }
       if (meansTheMap(event.target) && this.measure.key(event)) return true;
     }
+    if (this.box.active) {
+      if (event.key === "Escape") {
+        this.endTools(this.measure);
+        return true;
+      }
+      if (meansTheMap(event.target) && this.box.key(event)) return true;
+    }
+    if (this.notesPanel.active) {
+      if (event.key === "Escape") {
+        this.notesPanel.escape();
+        return true;
+      }
+      if (meansTheMap(event.target) && this.notesPanel.key(event)) return true;
+    }
     switch (event.key.toLowerCase()) {
+      case "e":
+        this.notesOrEnd();
+        return true;
+      case "b":
+        this.boxOrEnd();
+        return true;
       case "r":
         this.measureOrEnd();
         return true;
@@ -566,11 +646,44 @@ export class MapConsole implements FeedListener, AreaMap {
     this.showStatus();
   }
 
+  private boxOrEnd(): void {
+    if (this.box.active) this.box.end();
+    else if (this.picture.asOf) this.announcer.say(text("map.box.past"));
+    else this.endTools(this.box).begin();
+  }
+
+  private notesOrEnd(): void {
+    if (this.notesPanel.active) this.notesPanel.end();
+    else this.endTools(this.notesPanel).begin();
+  }
+
+  /** One tool at a time: all end but this one. */
+  private endTools<T>(next: T): T {
+    for (const tool of [this.measure, this.box, this.notesPanel]) if ((tool as unknown) !== next) tool.end();
+    return next;
+  }
+
+  /** Keep the marked tracks in view, at first wherever they are. */
+  private follow(on: boolean): void {
+    this.following = on;
+    if (on) this.keepInView(this.marked.flatMap(({ position }) => position ?? []));
+  }
+
+  private keepInView(places: readonly { readonly lon: number; readonly lat: number }[]): void {
+    const [[west, south], [east, north]] = this.map.getBounds().toArray();
+    const to = viewFor(places, [[west, south], [east, north]]);
+    if (to === null) return;
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const [x, y] = [clientWidth * ROOM_SHARE, clientHeight * ROOM_SHARE];
+    this.map.fitBounds(to, { padding: { left: x, right: x, top: y, bottom: y }, maxZoom: this.map.getZoom(), animate: false });
+  }
+
   private measureOrEnd(): void {
     if (this.measure.active) {
       this.measure.end();
       return;
     }
+    this.box.end();
     const trackId = this.selectedTrackId();
     this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
   }
@@ -678,12 +791,16 @@ export class MapConsole implements FeedListener, AreaMap {
     this.redrawTimer = window.setTimeout(() => {
       this.redrawTimer = undefined;
       const zoom = this.map.getZoom();
+      const marked = this.marked.map(({ track_id: id }) => id);
+      if (this.following) this.keepInView(marked.flatMap((id) => this.picture.byTrackId(id) ?? []));
       this.overlay.setProps({
         layers: buildLayers(
           {
             picture: this.picture,
             alerts: this.alerts,
             incidents: this.incidents,
+            notes: this.notes,
+            marked,
             trail: this.trail.segments(this.picture),
             selection: this.selection,
             zoom,
@@ -695,6 +812,8 @@ export class MapConsole implements FeedListener, AreaMap {
       });
       setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
       this.incidents.showLabels(this.map, this);
+      this.notes.showLabels(this.map, this.picture);
+      this.notesPanel.follow();
       this.measure.follow();
       this.showStatus();
     }, REDRAW_MS);
@@ -724,7 +843,7 @@ export class MapConsole implements FeedListener, AreaMap {
   }
 
   /** reason: "" where it could be read. */
-  private notRead(what: Place | "alerts" | "incidents", reason: string): void {
+  private notRead(what: Place | "alerts" | "incidents" | "notes", reason: string): void {
     this.say(what, reason && text("map.not_read", { what: text(`map.layer.${what}`), reason }));
   }
 

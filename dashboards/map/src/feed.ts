@@ -5,7 +5,7 @@ import { decodeFrame, type Frame } from "./protocol.js";
 export type Connection = "connecting" | "connected" | "lost" | "signed_out";
 
 /** What the server tells of when somebody changed it, to be read by REST. */
-const TOPICS = ["areas", "alerts", "incidents"] as const;
+const TOPICS = ["areas", "alerts", "incidents", "notes"] as const;
 export type Topic = (typeof TOPICS)[number];
 
 export interface View {

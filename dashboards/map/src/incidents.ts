@@ -124,6 +124,11 @@ export class ShownIncidents {
     this.changed();
   }
 
+  /** The open ones by number and title, newest first. */
+  choices(): (readonly [string, string])[] {
+    return [...this.incidents].sort((a, b) => (a.number < b.number ? 1 : -1)).map((i) => [i.incidentId, `${i.number} ${i.title}`] as const);
+  }
+
   private drawn(): readonly MapIncident[] {
     const { read } = this;
     const all = read === null ? this.incidents : [...this.incidents.filter((i) => i.incidentId !== read.incidentId), read];

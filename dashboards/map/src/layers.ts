@@ -4,6 +4,7 @@ import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/laye
 import type { MapAlert } from "./alerts.js";
 import { radius95M, tracksWithCircle } from "./errors.js";
 import type { MapIncident, ShownIncidents } from "./incidents.js";
+import type { MapNote, ShownNotes } from "./notes.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
@@ -18,6 +19,9 @@ export interface Scene {
   readonly picture: Picture;
   readonly alerts: readonly MapAlert[];
   readonly incidents: ShownIncidents;
+  readonly notes: ShownNotes;
+  /** Tracks that the officer has chosen by a box. */
+  readonly marked: readonly string[];
   readonly trail: readonly TrailSegment[];
   readonly selection: Selection;
   readonly zoom: number;
@@ -31,7 +35,8 @@ export type Picked =
   | { readonly type: "track"; readonly track: TrackRecord }
   | { readonly type: "aggregate"; readonly aggregate: Aggregate }
   | { readonly type: "alert"; readonly alert: MapAlert }
-  | { readonly type: "incident"; readonly incident: MapIncident };
+  | { readonly type: "incident"; readonly incident: MapIncident }
+  | { readonly type: "note"; readonly note: MapNote };
 
 /** How many minutes a leader runs ahead: the nearer the view the fewer, so that its length stays readable. */
 export function leaderMinutes(zoom: number): number {
@@ -58,6 +63,8 @@ export function picked(info: PickingInfo): Picked | null {
       return { type: "aggregate", aggregate: info.object as Aggregate };
     case "alerts":
       return { type: "alert", alert: info.object as MapAlert };
+    case "notes":
+      return { type: "note", note: info.object as MapNote };
     case "incidents":
       return { type: "incident", incident: info.object as MapIncident };
     default:
@@ -79,6 +86,8 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
     ...(scene.types ? [headingLayer(symbols, scene.zoom, atlas)] : []),
     trackLayer(symbols, scene, atlas),
+    ...scene.notes.layers(scene.picture, scene.strength("notes"), atlas),
+    markedLayer(scene),
     ...scene.incidents.layers({ ...scene, iconPixels: iconPixels(scene.zoom), strength: scene.strength("incidents") }, atlas),
     ...(scene.strength("alerts") > 0 && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
@@ -233,6 +242,23 @@ function trailLayer(trail: readonly TrailSegment[], strength: number): Layer {
     getColor: (s) => [...palette.WHITE, s.gap ? 55 : 60 + 180 * s.freshness],
     widthUnits: "pixels",
     getWidth: (s) => (s.gap ? 1 : 2.2),
+  });
+}
+
+/** Rings around what was chosen by a box. */
+function markedLayer({ picture, marked, zoom }: Scene): Layer {
+  return new ScatterplotLayer<TrackRecord>({
+    id: "marked",
+    data: marked.flatMap((id) => picture.byTrackId(id) ?? []),
+    getPosition: (t) => [t.lon, t.lat],
+    radiusUnits: "pixels",
+    getRadius: iconPixels(zoom) * 0.62,
+    filled: false,
+    stroked: true,
+    lineWidthUnits: "pixels",
+    getLineWidth: 1.8,
+    getLineColor: [...palette.SELECTED, 230],
+    updateTriggers: { getRadius: zoom, getLineColor: palette.SELECTED },
   });
 }
 

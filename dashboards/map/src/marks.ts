@@ -96,3 +96,19 @@ export function drawHeading(context: CanvasRenderingContext2D): void {
   context.fill(head);
   context.restore();
 }
+
+/** A sheet with a folded corner and lines upon it. */
+export function drawNote(context: CanvasRenderingContext2D): void {
+  const sheet = new Path2D("M-8-10H4L9-5V10H-8Z");
+  const inside = new Path2D("M4-10V-5H9M-4.5-1H5.5M-4.5 2.5H5.5M-4.5 6H2");
+  context.save();
+  context.lineJoin = "round";
+  context.strokeStyle = palette.css(palette.INK);
+  context.lineWidth = 4;
+  context.stroke(sheet);
+  context.fillStyle = palette.css(palette.WHITE);
+  context.fill(sheet);
+  context.lineWidth = 1.4;
+  context.stroke(inside);
+  context.restore();
+}

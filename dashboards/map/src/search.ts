@@ -26,6 +26,14 @@ interface AnswerJson {
   readonly hint: string;
 }
 
+/** The place that a person wrote, in any notation that the search reads. Throws an Error that says what to write. */
+export async function readPlace(words: string): Promise<{ readonly lon: number; readonly lat: number }> {
+  const { found, hint } = await getJson<AnswerJson>(`/api/search?limit=1&q=${encodeURIComponent(words)}`);
+  const place = found.find(({ kind }) => kind === "position")?.position ?? null;
+  if (place === null) throw new Error(hint || text("map.search.no_position", { words }));
+  return place;
+}
+
 export interface SearchHost {
   /** Go to what was found, and open what there is about it. */
   show(found: Found): void;

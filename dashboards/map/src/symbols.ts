@@ -1,5 +1,5 @@
 // Every symbol of the map drawn once into one picture (an atlas), so that ten thousand tracks are one draw call.
-import { INCIDENT_STATES, drawAlert, drawHeading, drawIncident, drawSelected } from "./marks.js";
+import { INCIDENT_STATES, drawAlert, drawHeading, drawIncident, drawNote, drawSelected } from "./marks.js";
 import * as palette from "./palette.js";
 import { Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
 import { type Shape, shapeOf } from "./shapes.js";
@@ -140,6 +140,7 @@ export function drawAtlas(types: DrawType | null): Atlas {
   }
   drawings.set("selected", drawSelected);
   drawings.set("heading", drawHeading);
+  drawings.set("note", drawNote);
   return layOut(drawings);
 }
 

@@ -123,12 +123,12 @@ def test_an_act_on_an_older_picture_is_answered_with_what_changed_and_may_then_b
 
 
 def test_an_incident_is_opened_upon_the_map_which_shows_at_once_what_another_officer_changes(
-    page: Page, web: Any, enter: Callable[[], None]
+    page: Page, web: Any, enter: Callable[[], None], until: Callable[..., None]
 ) -> None:
     # given an incident with a place, and the map upon it
     opening = {"type": "other", "title": "漂流物", "severity": "low", "position": {"lon": 129.3, "lat": 34.2}}
     enter()
-    page.wait_for_function("mizugiwaMap.status()?.connected")
+    until("mizugiwaMap.status()?.connected")
     with web.signed_in() as colleague:
         made = colleague.post("/api/incidents", json=opening).json()
         page.evaluate("mizugiwaMap.focus({lon: 129.3, lat: 34.2, zoom: 11})")

@@ -142,7 +142,7 @@ def test_a_screen_is_told_of_incidents_where_its_person_may_read_them(
         eventually(told)
         other.frame(5)
         other.frame(5)
-    assert set(other.told) == {"alerts", "areas"}
+    assert set(other.told) == {"alerts", "areas", "notes"}
 
 
 @pytest.mark.parametrize(

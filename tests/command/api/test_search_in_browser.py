@@ -9,12 +9,12 @@ from playwright.sync_api import Page, expect
 
 
 def test_one_box_finds_a_vessel_an_incident_an_area_and_coordinates_and_goes_there(
-    page: Page, web: Any, enter: Callable[[], None], eventually: Callable[..., None]
+    page: Page, web: Any, enter: Callable[[], None], eventually: Callable[..., None], until: Callable[..., None]
 ) -> None:
     # given a vessel, an incident elsewhere and an area
     web.put_tracks([web.vessel(431000001, 129.3, 34.2, name="KAIYO MARU")])
     enter()
-    page.wait_for_function("mizugiwaMap.status()?.connected")
+    until("mizugiwaMap.status()?.connected")
     ring = [[130.0, 33.0], [130.4, 33.0], [130.4, 33.4], [130.0, 33.0]]
     area = {
         "type": "Feature",
@@ -33,10 +33,10 @@ def test_one_box_finds_a_vessel_an_incident_an_area_and_coordinates_and_goes_the
         page.keyboard.insert_text(words)
 
     def stands_at(lon: float, lat: float) -> None:
-        page.wait_for_function(
+        until(
             "([lon, lat]) => { const m = /at=([-.0-9]+),([-.0-9]+),/.exec(location.hash);"
             " return m && Math.abs(m[1] - lat) < 0.2 && Math.abs(m[2] - lon) < 0.3; }",
-            arg=[lon, lat],
+            [lon, lat],
         )
 
     # when its name is written full-width, then Enter goes to the vessel and opens what is known of it

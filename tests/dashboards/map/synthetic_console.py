@@ -209,7 +209,7 @@ class Screen:
 PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>map</title>
 <link rel="stylesheet" href="/assets/map/mizugiwa-map.css">
 <style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head>
-<body><div id="map" data-reads-incidents="true"></div>
+<body><div id="map" data-reads-incidents="true" data-writes-notes="true"></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
 <script src="/assets/map/mizugiwa-map.js"></script></body></html>"""
@@ -299,6 +299,29 @@ def synthetic_console(
         ]
         return {"alerts": drawn}
 
+    @app.get("/api/notes")
+    def notes() -> dict[str, Any]:
+        at = "2026-11-21T23:30:00+00:00"
+        rows = [
+            (1, "定置網あり。夜間は灯火なし", 129.65, 34.30, None),
+            (2, "海保 巡視船と共同対応中", 129.2, 34.6, "2026-11-22T05:00:00+00:00"),
+            (3, "期限切れ", 129.3, 34.5, "2026-11-21T23:40:00+00:00"),
+        ]
+        return _collection(
+            [
+                {
+                    "type": "Feature",
+                    "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                    "properties": {
+                        "note_id": str(uuid.UUID(int=3_000 + n)), "version": n, "text": words, "created_by": "sato",
+                        "created_at": at, "changed_by": "suzuki", "changed_at": at, "expires_at": expires,
+                        "removed": False,
+                    },
+                }
+                for n, words, lon, lat, expires in rows
+            ]
+        )  # fmt: skip
+
     @app.get("/api/incidents.geojson")
     def incidents() -> dict[str, Any]:
         rows = [
@@ -352,7 +375,7 @@ def synthetic_console(
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
-            for what in ("alerts", "areas", "incidents"):
+            for what in ("alerts", "areas", "incidents", "notes"):
                 await socket.send_text(json.dumps({"type": what, "revision": 1}))
             for first in also_send:
                 await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))
