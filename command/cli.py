@@ -160,7 +160,9 @@ def replay(
             typer.echo(f"{key}: {value}")
 
 
-users = typer.Typer(help="Accounts: add, list, roles, disable, sessions, reset a lost password.", no_args_is_help=True)
+users = typer.Typer(
+    help="Accounts: add, list, roles, scope, disable, sessions, reset a lost password.", no_args_is_help=True
+)
 cli.add_typer(users, name="users")
 
 
@@ -182,12 +184,13 @@ def users_add(
 
 @users.command("list")
 def users_list(config: Config = None) -> None:
-    """Show every account and its roles."""
+    """Show every account, its roles and the areas that they are limited to."""
     from command.app.accounts import everyone
 
     for user in everyone(_settings(config)):
         state = "\tdisabled" if user.disabled else ""
-        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}{state}")
+        where = "whole coast" if user.areas is None else ", ".join(sorted(user.areas))
+        typer.echo(f"{user.login}\t{', '.join(sorted(user.roles))}\t{user.display_name}\t{where}{state}")
 
 
 @users.command("reset-password")
@@ -219,6 +222,22 @@ def users_roles(
 
     set_roles(_settings(config), login, role)
     typer.echo(f"{login}\t{', '.join(sorted(role))}")
+
+
+@users.command("scope")
+def users_scope(
+    login: Annotated[str, typer.Argument(help="Whose.")],
+    area: Annotated[
+        list[str] | None, typer.Option(help="The slug of an area that the person may act in; may be repeated.")
+    ] = None,
+    whole_coast: Annotated[bool, typer.Option("--whole-coast", help="No limit any more.")] = False,
+    config: Config = None,
+) -> None:
+    """Limit what a person does to some areas. It counts within seconds, in open sessions too."""
+    from command.app.accounts import set_areas
+
+    set_areas(_settings(config), login, area or (), whole_coast=whole_coast)
+    typer.echo(f"{login}\t{'whole coast' if whole_coast else ', '.join(sorted(area or ()))}")
 
 
 @users.command("disable")
@@ -324,10 +343,39 @@ def areas_import(
     from command.app.places import import_areas
 
     told = import_areas(_settings(config), _realm(realm), file, kind=kind, dry_run=dry_run)
-    for line in told.lines:
+    _tell_import(told.lines, failed=told.failed)
+
+
+def _tell_import(lines: Sequence[str], *, failed: bool) -> None:
+    for line in lines:
         typer.echo(line)
-    if told.failed:
+    if failed:
         raise typer.Exit(1)
+
+
+facilities = typer.Typer(help="Facilities: bring them in from a file.", no_args_is_help=True)
+cli.add_typer(facilities, name="facilities")
+
+
+@facilities.command("import")
+def facilities_import(
+    file: Annotated[Path, typer.Argument(help="GeoPackage, GeoJSON, KML or CSV (docs/facilities.md).")],
+    config: Config = None,
+    realm: RealmName = "live",
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="bonded_area, port_facility, coast_guard, police, lookout, other or a customs one: of what the file "
+            "does not say."
+        ),
+    ] = "other",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Take the facilities of a file, all of them or, where one is wrong, none. Every realm shares them."""
+    from command.app.places import import_facilities
+
+    told = import_facilities(_settings(config), _realm(realm), file, kind=kind, dry_run=dry_run)
+    _tell_import(told.lines, failed=told.failed)
 
 
 @cli.command("export")

@@ -6,6 +6,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,6 +14,7 @@ from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
 from command.domain.observation import SubjectKind
 from command.domain.people import Role
+from command.store.areas import is_slug
 from command.store.engine import connection_parameters as store_parameters
 
 _SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
@@ -70,6 +72,73 @@ class WebSettings(_Part):
         return self
 
 
+class OpenIdSettings(_Part):
+    """The authority's identity provider, where people sign in instead of with a password here."""
+
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=255)
+    client_id: str = Field(min_length=1, max_length=255)
+    client_secret_file: Path | None = None
+    """Or MIZUGIWA_OPENID_SECRET; with neither we are a public client, which PKCE alone proves."""
+    public_url: str = Field(pattern=r"^https?://[^\s/?#]+$")
+    """How browsers reach this console; the provider sends them back there."""
+    name_ja: str = Field(min_length=1, max_length=60)
+    name_en: str = Field(min_length=1, max_length=60)
+    scope: str = Field(default="openid profile", pattern=r"^openid( [\x21-\x7e]+)*$")
+    ca_certificate: Path | None = None
+    login_claim: str = "preferred_username"
+    name_claim: str = "name"
+    roles_claim: str = "groups"
+    roles: dict[str, tuple[Role, ...]]
+    areas_claim: str | None = None
+    areas: dict[str, tuple[str, ...]] = {}
+
+    @field_validator("issuer", "public_url")
+    @classmethod
+    def _private(cls, url: str) -> str:
+        host = urlsplit(url).hostname
+        if url.startswith("http:") and host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("write https; http is for this machine only")
+        return url
+
+    @field_validator("client_secret_file", "ca_certificate")
+    @classmethod
+    def _there(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"{path} is not a file")
+        return path
+
+    @field_validator("areas")
+    @classmethod
+    def _slugs(cls, areas: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        wrong = sorted({slug for slugs in areas.values() for slug in slugs if slug != "*" and not is_slug(slug)})
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no area's slug; write slugs of areas, or * for the whole coast")
+        return areas
+
+    @model_validator(mode="after")
+    def _mapped(self) -> Self:
+        if not self.roles:
+            raise ValueError("nobody would have a role; write [people.openid.roles] with the values of the claim")
+        if (self.areas_claim is None) == bool(self.areas):
+            raise ValueError("set both areas_claim and [people.openid.areas], or neither")
+        return self
+
+    def client_secret(self) -> str | None:
+        """From the environment, or else from the file. Raises BadSettings."""
+        if given := os.environ.get("MIZUGIWA_OPENID_SECRET"):
+            return given
+        if self.client_secret_file is None:
+            return None
+        try:
+            if self.client_secret_file.stat().st_mode & 0o077:
+                raise BadSettings(
+                    f"{self.client_secret_file} can be read by other accounts; run: chmod 600 {self.client_secret_file}"
+                )
+            return self.client_secret_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadSettings(f"{self.client_secret_file} cannot be read; let this account read it") from exc
+
+
 class PeopleSettings(_Part):
     """What is asked of people before they may do anything."""
 
@@ -77,6 +146,7 @@ class PeopleSettings(_Part):
     """Who has one of these roles must give a one-time code at every sign-in."""
     token_days: int = Field(default=90, ge=1, le=366)
     """The longest that an API token lives."""
+    openid: OpenIdSettings | None = None
 
 
 class TeamSettings(_Part):

@@ -16,6 +16,7 @@ PANELS: Final[Mapping[str, str]] = {
     "drawer": "dashboards.panels.drawer:Drawer",
     "track_list": "dashboards.panels.track_list:TrackList",
     "areas": "dashboards.panels.areas:Areas",
+    "facilities": "dashboards.panels.facilities:Facilities",
     "health": "dashboards.panels.health:Health",
 }
 

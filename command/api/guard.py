@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from command.api.pages import FONT_STYLE, database_away_page, language_of
+from command.api.pages import FONT_STYLE, database_away_page, language_of, page_of_ours, with_to
 from command.api.problems import problem
 from command.api.rate import RateLimit
 from command.operations.incident_files import MAX_FILE_BYTES
@@ -25,10 +25,10 @@ from command.operations.people import (
     CURRENT_PERSON,
     Due,
     Person,
-    SessionGate,
     StoreUnavailable,
     csrf_token,
 )
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 
 SESSION_COOKIE: Final = "mizugiwa_session"
@@ -36,7 +36,18 @@ FORM_COOKIE: Final = "mizugiwa_form"
 CSRF_COOKIE: Final = "_csrf_token"
 """Dash's renderer sends this cookie's value as the header X-CSRFToken with every callback."""
 CSRF_HEADER: Final = "X-CSRFToken"
-PUBLIC: Final = frozenset({"/login", "/login.css", "/favicon.ico", "/language", FONT_STYLE})
+PUBLIC: Final = frozenset(
+    {
+        "/login",
+        "/login.css",
+        "/login.js",
+        "/login/openid",
+        "/login/openid/back",
+        "/favicon.ico",
+        "/language",
+        FONT_STYLE,
+    }
+)
 PUBLIC_FOLDER: Final = "/assets/map/fonts/"
 """Program files that the sign-in page shows its Japanese with; they tell nothing."""
 WHERE: Final[Mapping[Due, str]] = {
@@ -180,12 +191,10 @@ class Guard:
             return None
         page = scope["type"] == "http" and scope["method"] == "GET" and path in PAGES
         if person is None:
-            return _to_login() if page or path == "/logout" else problem(401, "sign in first, at /login")
+            return _to("/login", scope) if page or path == "/logout" else problem(401, "sign in first, at /login")
         if person.due is not None and path not in WHILE_DUE[person.due]:
             where = WHERE[person.due]
-            return (
-                RedirectResponse(where, status_code=303) if page else problem(403, f"first do what is due at {where}")
-            )
+            return _to(where, scope) if page else problem(403, f"first do what is due at {where}")
         return None
 
     def _forged(self, scope: Scope, body: bytes, person: Person | None, token: str | None) -> Response | None:
@@ -221,6 +230,7 @@ def cacheable(path: str) -> bool:
     """Program files may be kept by the browser; what speaks of the sea or of people may not."""
     return path.startswith(("/assets/", "/_dash-component-suites/", "/tiles/")) or path in (
         "/login.css",
+        "/login.js",
         "/favicon.ico",
     )
 
@@ -241,8 +251,12 @@ def same_origin(scope: Scope) -> bool:
     return headers.get("referer", "").startswith(ours + "/")
 
 
-def _to_login() -> Response:
-    return RedirectResponse("/login", status_code=303)
+def _to(step: str, scope: Scope) -> Response:
+    """The way to a step of signing in, and from there to what was asked for."""
+    query = scope["query_string"].decode("latin-1")
+    return RedirectResponse(
+        with_to(step, page_of_ours(scope["path"] + (f"?{query}" if query else ""))), status_code=303
+    )
 
 
 async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:

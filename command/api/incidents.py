@@ -13,7 +13,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -49,6 +49,7 @@ from command.domain.incident_acts import NAME_LIMIT
 from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
+from command.operations.incident_document import incident_pdf
 from command.operations.incident_files import MEDIA_TYPES
 from command.operations.incidents import BadIncident, Doing, Done, IncidentFilter
 from command.operations.people import Permission, current_language, current_person
@@ -124,7 +125,7 @@ Cursor = Annotated[str | None, Query(max_length=200)]
 
 
 def incidents_router(console: Console) -> APIRouter:
-    """/api/incidents, /api/incidents.geojson and /api/incidents/{id} with its log, acts and attachments."""
+    """/api/incidents, /api/incidents.geojson and /api/incidents/{id} with its log, PDF, acts and attachments."""
     router = APIRouter(prefix="/api", tags=["incidents"])
     _add_reading(router, console)
     _add_acts(router, console)
@@ -175,6 +176,20 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         language = current_language()
         features = [incident_feature(console, incident, language) for incident in found]
         return IncidentFeatures(type="FeatureCollection", features=features, next=following)
+
+    @router.get(
+        "/incidents/{incident_id}.pdf",
+        response_class=Response,
+        responses={200: {"description": "The incident as a document.", "content": {"application/pdf": {}}}},
+    )
+    @needs(Permission.READ_INCIDENTS)
+    async def incident_as_pdf(incident_id: uuid.UUID, language: Literal["ja", "en"] | None = None) -> Response:
+        person = current_person()
+        name, pdf = await asyncio.to_thread(
+            incident_pdf, console, incident_id, person=person, language=language or current_language()
+        )
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(pdf, media_type="application/pdf", headers=disposition)
 
     @router.get("/incidents/{incident_id}")
     @needs(Permission.READ_INCIDENTS)
@@ -346,9 +361,11 @@ def _add_attachments(router: APIRouter, console: Console) -> None:
             200: {"description": "The file's bytes.", "content": {media_type: {} for media_type in MEDIA_TYPES}}
         },
     )
-    @needs(Permission.READ_INCIDENTS)
+    @needs(Permission.READ_INCIDENT_FILES)
     async def attachment(incident_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
-        kept, content = await asyncio.to_thread(desk.file, incident_id, attachment_id, language=current_language())
+        kept, content = await asyncio.to_thread(
+            desk.file, incident_id, attachment_id, person=current_person(), language=current_language()
+        )
         named = quote(kept.name, safe="")
         return Response(
             content,

@@ -1,4 +1,4 @@
-"""/ws/tracks: each screen's view of the picture as binary frames, about one a second, and what else it must reload."""
+"""/ws/tracks: each screen's view of the picture as binary frames, about two a second, and what else it must reload."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket
@@ -28,7 +29,7 @@ from command.operations.track_groups import TrackGroup
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
 _VERSION: Final = 1
-_EVERY_S: Final = 1.0
+_EVERY_S: Final = 0.5
 _SEND_TIMEOUT_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 4_096
 _NAMES_A_MESSAGE: Final = 500
@@ -106,11 +107,12 @@ class Screen:
         self._watcher.start_over()
 
     async def speak(self) -> None:
-        """Send what is due, then wait a second or until the screen asks for another view."""
+        """Send what is due, then wait half a second or until the screen asks for another view."""
         console = self._console
         told = {
             "alerts": console.alerts_revision,
             "areas": console.areas_revision,
+            "facilities": console.facilities_revision,
             "notes": console.notes_revision,
         }
         if self.person.may(Permission.READ_INCIDENTS):
@@ -130,6 +132,8 @@ class Screen:
         for frame in frames:
             for at in range(0, len(frame.names), _NAMES_A_MESSAGE):
                 await self._text({"type": "names", "tracks": frame.names[at : at + _NAMES_A_MESSAGE]})
+            if frame.counts is not None:
+                await self._text({"type": "counts", **asdict(frame.counts)})
             await self._bytes(encode(frame, realm_now_us=now_us, seq=console.picture.seq))
         await self._bytes(_head(FrameKind.TICK, 0, realm_now_us=now_us, seq=console.picture.seq))
         with suppress(TimeoutError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from command.api.account import reader_of
 from command.api.forms import choices, fields, session_id_of
 from command.api.people_pages import people_page, person_page, secret_page
+from command.domain.area import Area
 from command.domain.people import Role, User
 from command.domain.realm import Realm
 from command.i18n import text
@@ -21,14 +22,16 @@ from command.operations.people import (
     BadAccount,
     LoginTaken,
     Permission,
-    SessionGate,
     UnknownUser,
     current_person,
 )
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
 from command.operations.tokens import ApiTokens
 
-DONE = frozenset({"roles", "disabled", "enabled", "session_revoked", "all_revoked", "second_off", "tokens_revoked"})
+DONE = frozenset(
+    {"roles", "areas", "disabled", "enabled", "session_revoked", "all_revoked", "second_off", "tokens_revoked"}
+)
 """What a page may say was done just now, by the end of its text's key."""
 
 
@@ -36,9 +39,16 @@ class _Pages:
     """What the routes share."""
 
     def __init__(
-        self, accounts: Accounts, factors: SecondFactors, tokens: ApiTokens, *, gate: SessionGate, realm: Realm
+        self,
+        accounts: Accounts,
+        factors: SecondFactors,
+        tokens: ApiTokens,
+        *,
+        gate: SessionGate,
+        realm: Realm,
+        areas: Callable[[], Sequence[Area]],
     ) -> None:
-        self.accounts, self.tokens, self.realm = accounts, tokens, realm
+        self.accounts, self.tokens, self.realm, self.areas = accounts, tokens, realm, areas
         self._factors, self._gate = factors, gate
 
     async def known(self, user_id: uuid.UUID) -> User:
@@ -53,8 +63,16 @@ class _Pages:
         people = await asyncio.to_thread(self.accounts.everyone)
         sessions = await asyncio.to_thread(self.accounts.sessions)
         holders = await asyncio.to_thread(self._factors.holders)
-        reader = reader_of(request, self.realm)
-        return people_page(reader, people=people, holders=holders, sessions=sessions, given=given or {}, error=error)
+        areas = await asyncio.to_thread(self.areas)
+        return people_page(
+            reader_of(request, self.realm),
+            people=people,
+            holders=holders,
+            sessions=sessions,
+            areas=areas,
+            given=given or {},
+            error=error,
+        )
 
     async def one(self, request: Request, user: User, *, refused: BadAccount | None = None) -> Response:
         reader = reader_of(request, self.realm)
@@ -65,7 +83,14 @@ class _Pages:
         holder = user.user_id in await asyncio.to_thread(self._factors.holders)
         tokens = await asyncio.to_thread(self.tokens.of, user)
         return person_page(
-            reader, user, sessions=sessions, second_factor=holder, tokens=len(tokens), error=error, note=note
+            reader,
+            user,
+            sessions=sessions,
+            second_factor=holder,
+            tokens=len(tokens),
+            areas=await asyncio.to_thread(self.areas),
+            error=error,
+            note=note,
         )
 
     async def act(self, request: Request, user: User, what: str, act: Callable[[str], object]) -> Response:
@@ -87,11 +112,17 @@ async def _roles(request: Request) -> frozenset[Role]:
 
 
 def people_router(
-    accounts: Accounts, factors: SecondFactors, tokens: ApiTokens, *, gate: SessionGate, realm: Realm
+    accounts: Accounts,
+    factors: SecondFactors,
+    tokens: ApiTokens,
+    *,
+    gate: SessionGate,
+    realm: Realm,
+    areas: Callable[[], Sequence[Area]],
 ) -> APIRouter:
-    """GET /people, GET /people/{user_id} and the forms on them."""
+    """GET /people, GET /people/{user_id} and the forms on them. areas: reads all there are, retired ones too."""
     router = APIRouter(prefix="/people", include_in_schema=False)
-    pages = _Pages(accounts, factors, tokens, gate=gate, realm=realm)
+    pages = _Pages(accounts, factors, tokens, gate=gate, realm=realm, areas=areas)
     _everybody(router, pages)
     _one(router, pages)
     return router
@@ -134,6 +165,17 @@ def _one(router: APIRouter, pages: _Pages) -> None:
         user, roles = await pages.known(user_id), await _roles(request)
         return await pages.act(request, user, "roles", lambda by: accounts.set_roles(user.login, roles, by=by))
 
+    @router.post("/{user_id}/areas")
+    @needs(Permission.MANAGE_PEOPLE)
+    async def set_areas(request: Request, user_id: uuid.UUID) -> Response:
+        user = await pages.known(user_id)
+        (reach,) = await fields(request, "reach")
+        areas = None if reach == "coast" else frozenset(await choices(request, "area"))
+        there = {area.slug for area in await asyncio.to_thread(pages.areas)} | (user.areas or frozenset())
+        return await pages.act(
+            request, user, "areas", lambda by: accounts.set_areas(user.login, areas, known=there, by=by)
+        )
+
     @router.post("/{user_id}/disabled")
     @needs(Permission.MANAGE_PEOPLE)
     async def set_disabled(request: Request, user_id: uuid.UUID) -> Response:
@@ -146,7 +188,10 @@ def _one(router: APIRouter, pages: _Pages) -> None:
     @needs(Permission.MANAGE_PEOPLE)
     async def reset_password(request: Request, user_id: uuid.UUID) -> Response:
         user, reader = await pages.known(user_id), reader_of(request, pages.realm)
-        password = await asyncio.to_thread(accounts.reset_password, user.login, by=reader.person.user.login)
+        try:
+            password = await asyncio.to_thread(accounts.reset_password, user.login, by=reader.person.user.login)
+        except BadAccount as exc:
+            return await pages.one(request, user, refused=exc)
         title, what = (
             text(reader.language, key, login=user.login) for key in ("people.password_reset", "people.first_password")
         )

@@ -11,12 +11,13 @@ from typing import Final
 from starlette.responses import HTMLResponse
 
 from command.api.pages import csrf_field, field, message, page
+from command.domain.area import Area
 from command.domain.people import Role, User
 from command.domain.realm import Realm
 from command.i18n import text
 from command.i18n.times import jst_minute
 from command.operations.codes import qr_svg, uri
-from command.operations.people import Permission, Person, WebSession
+from command.operations.people import JUST_SIGNED_IN_S, Permission, Person, WebSession
 from command.operations.tokens import SCOPES, ApiToken
 
 _BROWSERS: Final = (
@@ -93,36 +94,53 @@ def account_page(
     codes_left: int | None,
     tokens: Sequence[ApiToken],
     longest_days: int,
+    areas: Sequence[Area],
     error: str | None = None,
     note: str | None = None,
 ) -> HTMLResponse:
-    """One's own account. codes_left: recovery codes, None where signing in asks for no one-time code."""
+    """One's own account. codes_left: recovery codes, None where signing in asks for no one-time code. areas: of the
+    realm, for their names.
+    """
     user = reader.person.user
-    change = "account.second_on" if codes_left is None else "account.second_change"
     body = (
         _facts(
             {
                 reader.t("login.login"): escape(user.login),
                 reader.t("people.name"): escape(user.display_name),
                 reader.t("people.roles"): _roles(reader, user),
+                reader.t("scope.title"): _areas_named(reader, user.areas, areas),
             }
         )
-        + f'<p><a href="/password">{reader.t("login.change_title")}</a></p>'
-        + f"<h2>{reader.t('account.second')}</h2><p>{_second_state(reader, codes_left)} "
-        + f'<a href="/account/second">{reader.t(change)}</a></p>'
+        + ("" if user.areas is None else f"<p class=help>{reader.t('scope.yours_help')}</p>")
+        + (_password_and_codes(reader, codes_left) if user.issuer is None else f"<p>{_at_provider(reader, user)}</p>")
         + f"<h2>{reader.t('account.sessions')}</h2>"
         + _session_table(reader, sessions, action="/account/sessions/revoke")
         + reader.form("/account/sessions/revoke-others", reader.button("account.revoke_others"))
         + f"<h2>{reader.t('account.tokens')}</h2><p class=help>{reader.t('account.tokens_why')}</p>"
-        + _token_table(reader, tokens)
+        + _token_table(reader, tokens, areas)
         + reader.form(
-            "/account/tokens", _token_form(reader, longest_days), name=text(reader.language, "account.token_make")
+            "/account/tokens",
+            _token_form(reader, longest_days, areas),
+            name=text(reader.language, "account.token_make"),
         )
     )
     return reader.page(text(reader.language, "account.title"), body, error=error, note=note)
 
 
-def _token_table(reader: Reader, tokens: Sequence[ApiToken]) -> str:
+def _password_and_codes(reader: Reader, codes_left: int | None) -> str:
+    change = "account.second_on" if codes_left is None else "account.second_change"
+    return (
+        f'<p><a href="/password">{reader.t("login.change_title")}</a></p>'
+        f"<h2>{reader.t('account.second')}</h2><p>{_second_state(reader, codes_left)} "
+        f'<a href="/account/second">{reader.t(change)}</a></p>'
+    )
+
+
+def _at_provider(reader: Reader, user: User) -> str:
+    return reader.t("openid.theirs", issuer=user.issuer)
+
+
+def _token_table(reader: Reader, tokens: Sequence[ApiToken], areas: Sequence[Area]) -> str:
     if not tokens:
         return ""
     heads = "".join(
@@ -131,7 +149,8 @@ def _token_table(reader: Reader, tokens: Sequence[ApiToken]) -> str:
     )
     rows = "".join(
         f'<tr{" class=off" if each.expired else ""}><th scope="row">{escape(each.name)}</th>'
-        f"<td>{', '.join(_permission(reader, p) for p in SCOPES if p in each.scopes)}</td>"
+        f"<td>{', '.join(_permission(reader, p) for p in SCOPES if p in each.scopes)}"
+        f"{'' if each.areas is None else ': ' + _areas_named(reader, each.areas, areas)}</td>"
         f"<td>{jst_minute(each.expires_at_us)}{' ' + reader.t('account.token_expired') if each.expired else ''}</td>"
         f"<td>{'-' if each.last_used_us is None else jst_minute(each.last_used_us)}</td><td>"
         + reader.ask(
@@ -147,7 +166,7 @@ def _token_table(reader: Reader, tokens: Sequence[ApiToken]) -> str:
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _token_form(reader: Reader, longest_days: int) -> str:
+def _token_form(reader: Reader, longest_days: int, areas: Sequence[Area]) -> str:
     boxes = "".join(
         f'<label class="box"><input type="checkbox" name="scope" value="{each.value}">'
         f"<span>{_permission(reader, each)}</span></label>"
@@ -158,14 +177,72 @@ def _token_form(reader: Reader, longest_days: int) -> str:
     return (
         field("name", text(reader.language, "account.token_name"), autocomplete="off")
         + f"<fieldset><legend>{reader.t('account.token_scopes')}</legend>{boxes}</fieldset>"
+        + _token_areas(reader, areas)
         + field("days", days, value=str(min(30, longest_days)), autocomplete="off")
-        + field(
-            "password",
-            text(reader.language, "login.current_password"),
-            kind="password",
-            autocomplete="current-password",
-        )
+        + _proof(reader)
         + reader.button("account.token_make", kind="go")
+    )
+
+
+def _proof(reader: Reader) -> str:
+    """The password, or, of those who have none here, a word that a sign-in a moment ago does."""
+    if reader.person.user.issuer is not None:
+        minutes = JUST_SIGNED_IN_S // 60
+        hidden = '<input type="hidden" name="password" value="-">'
+        return f"<p class=help>{reader.t('login.again_elsewhere', minutes=minutes)}</p>{hidden}"
+    return field(
+        "password", text(reader.language, "login.current_password"), kind="password", autocomplete="current-password"
+    )
+
+
+def _token_areas(reader: Reader, areas: Sequence[Area]) -> str:
+    """Where a token is limited to less than its owner; no box at all where there is nothing to choose."""
+    theirs = reader.person.areas
+    boxes = _area_boxes(reader, frozenset(), [a for a in areas if theirs is None or a.slug in theirs])
+    if not boxes:
+        return ""
+    legend = reader.t("account.token_areas")
+    return f'<fieldset><legend>{legend}</legend><div class="areas">{boxes}</div></fieldset>'
+
+
+def _areas_named(reader: Reader, slugs: frozenset[str] | None, areas: Sequence[Area]) -> str:
+    """What people call the areas of a scope; those that this realm does not have by their slugs."""
+    if slugs is None:
+        return reader.t("scope.whole_coast")
+    names = {area.slug: _area_name(reader, area) for area in areas}
+    return reader.t("area.refused.list_separator").join(escape(names.get(slug, slug)) for slug in sorted(slugs))
+
+
+def _area_name(reader: Reader, area: Area) -> str:
+    return area.name_ja if reader.language == "ja" else area.name_en
+
+
+def _area_boxes(reader: Reader, held: frozenset[str], areas: Sequence[Area]) -> str:
+    """A box for each area that is watched or held; those of other realms, which are held only, come last."""
+    offered = {area.slug: _area_name(reader, area) for area in areas if not area.retired or area.slug in held}
+    others = {slug: text(reader.language, "scope.elsewhere", slug=slug) for slug in sorted(held - offered.keys())}
+    return "".join(
+        f'<label class="box"><input type="checkbox" name="area" value="{escape(slug)}"'
+        f"{' checked' if slug in held else ''}><span>{escape(name)}</span></label>"
+        for slug, name in (offered | others).items()
+    )
+
+
+def _scope_form(reader: Reader, user: User, areas: Sequence[Area]) -> str:
+    """Where a person may act: the whole coast, or the areas that are ticked."""
+    ways = "".join(
+        f'<label class="box"><input type="radio" name="reach" value="{value}"{" checked" if chosen else ""}>'
+        f"<span>{reader.t(key)}</span></label>"
+        for value, key, chosen in (
+            ("coast", "scope.whole_coast", user.areas is None),
+            ("areas", "scope.these_only", user.areas is not None),
+        )
+    )
+    boxes = _area_boxes(reader, user.areas or frozenset(), areas)
+    listed = f'<div class="areas">{boxes}</div>' if boxes else f"<p class=help>{reader.t('scope.no_areas')}</p>"
+    return (
+        f"<fieldset><legend class=unseen>{reader.t('scope.title')}</legend>{ways}{listed}</fieldset>"
+        + reader.button("scope.save", kind="go")
     )
 
 
@@ -224,23 +301,25 @@ def people_page(
     people: Sequence[User],
     holders: Collection[uuid.UUID],
     sessions: Sequence[WebSession],
+    areas: Sequence[Area],
     given: Mapping[str, str],
     error: str | None = None,
 ) -> HTMLResponse:
-    """Every account, and the form that makes one. holders: of second factors. given: what was typed into the form,
-    where it was refused.
+    """Every account, and the form that makes one. holders: of second factors. areas: of the realm, for their names.
+    given: what was typed into the form, where it was refused.
     """
     open_by = {user.user_id: sum(each.user.user_id == user.user_id for each in sessions) for user in people}
     rows = "".join(
         f'<tr{" class=off" if user.disabled else ""}><th scope="row"><a href="/people/{user.user_id}">'
         f"{escape(user.login)}</a></th><td>{escape(user.display_name)}</td><td>{_roles(reader, user)}</td>"
+        f"<td>{_areas_named(reader, user.areas, areas)}</td>"
         f"<td>{_state(reader, user)}</td><td>{reader.t('people.yes' if user.user_id in holders else 'people.no')}</td>"
         f"<td class=number>{open_by[user.user_id]}</td></tr>"
         for user in people
     )
     heads = "".join(
         f'<th scope="col">{reader.t(key)}</th>'
-        for key in ("login.login", "people.name", "people.roles", "people.state", "account.second")
+        for key in ("login.login", "people.name", "people.roles", "scope.title", "people.state", "account.second")
     )
     heads += f'<th scope="col" class="number">{reader.t("people.open_sessions")}</th>'
     form = (
@@ -263,21 +342,25 @@ def person_page(
     sessions: Sequence[WebSession],
     second_factor: bool,
     tokens: int,
+    areas: Sequence[Area],
     error: str | None = None,
     note: str | None = None,
 ) -> HTMLResponse:
-    """One account, for the administrator."""
+    """One account, for the administrator. areas: of the realm, to choose from."""
     at = f"/people/{user.user_id}"
     shut = "people.enable" if user.disabled else "people.disable"
     body = (
         _facts({reader.t("people.name"): escape(user.display_name), reader.t("people.state"): _state(reader, user)})
+        + ("" if user.issuer is None else f'<p class="note">{_at_provider(reader, user)}</p>')
         + f"<h2>{reader.t('people.roles')}</h2>"
         + reader.form(
             f"{at}/roles", _role_boxes(reader, user.roles, named=False) + reader.button("people.save_roles", kind="go")
         )
+        + f"<h2>{reader.t('scope.title')}</h2><p class=help>{reader.t('scope.help')}</p>"
+        + reader.form(f"{at}/areas", _scope_form(reader, user, areas))
         + f"<h2>{reader.t('people.access')}</h2>"
         + '<div class="row">'
-        + _asked(reader, f"{at}/password", "people.reset_password")
+        + (_asked(reader, f"{at}/password", "people.reset_password") if user.issuer is None else "")
         + (_asked(reader, f"{at}/second-off", "people.second_off") if second_factor else "")
         + (_asked(reader, f"{at}/tokens/revoke-all", "people.revoke_tokens") if tokens else "")
         + reader.form(f"{at}/disabled", reader.button(shut, name="disabled", value="no" if user.disabled else "yes"))

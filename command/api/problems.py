@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from command.api.incident_json import entry_shown
+from command.documents.typeface import TypefaceMissing
+from command.i18n import text
 from command.operations.incidents import (
     BadIncident,
     IncidentChanged,
@@ -18,7 +21,11 @@ from command.operations.incidents import (
     IncidentProblem,
 )
 from command.operations.people import Forbidden, StoreUnavailable, current_language
+from command.operations.territory import OutsideAreas
 from command.operations.triage import AlreadyAcknowledged, BadComment, UnknownAlert
+from maps.coastline import CoastlineUnavailable
+
+_log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -62,6 +69,10 @@ def add_problem_handlers(web: FastAPI) -> None:
         answer.headers["ETag"] = f'"{incident.revision}"'
         return answer
 
+    def no_document(_: Request, exc: Exception) -> JSONResponse:
+        _log.error("document_not_made", reason=str(exc))
+        return problem(503, text(current_language(), "document.unavailable"))
+
     def http_error(_: Request, exc: Exception) -> JSONResponse:
         status, detail = (exc.status_code, exc.detail) if isinstance(exc, HTTPException) else (500, "")
         return problem(status, detail or HTTPStatus(status).description)
@@ -72,6 +83,15 @@ def add_problem_handlers(web: FastAPI) -> None:
         first = "; ".join(f"{e['at']}: {e['message']}" for e in where[:3])
         return problem(422, f"the request has a value that cannot be used: {first}", errors=where)
 
+    def outside(_: Request, exc: Exception) -> JSONResponse:
+        if not isinstance(exc, OutsideAreas):
+            raise exc
+        words = exc.explain(current_language())
+        return problem(403, words, code="outside_areas", your_areas=exc.theirs, lies_in=exc.lies_in)
+
+    web.add_exception_handler(OutsideAreas, outside)
     web.add_exception_handler(IncidentChanged, changed)
+    web.add_exception_handler(TypefaceMissing, no_document)
+    web.add_exception_handler(CoastlineUnavailable, no_document)
     web.add_exception_handler(HTTPException, http_error)
     web.add_exception_handler(RequestValidationError, bad_input)

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from command.domain.clock import DataClock, from_us
 from command.operations.access import Open, needs
 from command.operations.console import Console
-from command.operations.people import Permission, SessionGate, current_person
+from command.operations.people import Permission, current_person
+from command.operations.session_gate import SessionGate
 
 
 def state_router(console: Console, gate: SessionGate) -> APIRouter:

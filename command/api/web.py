@@ -23,7 +23,7 @@ from command.api.live import live_router
 from command.api.login import login_router
 from command.api.notes import add_note_problems, notes_router
 from command.api.people import people_router
-from command.api.places import places_router
+from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
@@ -32,10 +32,13 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.domain.area import Area
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
-from command.operations.people import Accounts, SessionGate
+from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
+from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
 
 _GZIP_FROM_BYTES: Final = 1_024
@@ -57,8 +60,10 @@ def make_web(
     mount: ConsoleMount,
     secure: bool,
     rate: RateRules | None = None,
+    sso: SingleSignOn | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS.
+    """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS. sso: sign-in at the
+    authority's identity provider.
 
     mount: dashboards.shell's; given as a value because the API and the dashboards do not know each other.
     """
@@ -70,6 +75,9 @@ def make_web(
             yield
         finally:
             await asyncio.to_thread(console.stop)
+
+    def every_area() -> Sequence[Area]:
+        return console.area_book.everything()
 
     of_the_pages: dict[str, Need] = {}
     web = FastAPI(
@@ -85,10 +93,11 @@ def make_web(
     add_problem_handlers(web)
     add_area_problems(web)
     add_note_problems(web)
+    add_facility_problems(web)
     for router in (
-        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure),
-        account_router(accounts, factors, tokens, gate=gate, realm=console.realm),
-        people_router(accounts, factors, tokens, gate=gate, realm=console.realm),
+        login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
+        account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
+        people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
         incidents_router(console),
         tracks_router(console),

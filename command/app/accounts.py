@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from command.app.program import endpoints_of
 from command.domain.people import Role, User
 from command.operations.people import AccountRules, Accounts, UnknownSession, WebSession
-from command.settings import BadSettings, Settings
+from command.operations.single_sign_on import ClaimRules
+from command.services.openid import Provider, Registration
+from command.settings import BadSettings, OpenIdSettings, Settings
 from command.store.engine import make_engine
 
 
@@ -18,6 +20,32 @@ def account_rules(settings: Settings) -> AccountRules:
     return AccountRules(
         session_lasts_s=int(settings.web.session_hours * 3600),
         second_factor_roles=frozenset(settings.people.second_factor_roles),
+    )
+
+
+def openid_provider(settings: OpenIdSettings) -> Provider:
+    """The identity provider that the settings name. Raises BadSettings for a secret that cannot be read."""
+    return Provider(
+        Registration(
+            issuer=settings.issuer,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret(),
+            redirect_uri=f"{settings.public_url}/login/openid/back",
+            scope=settings.scope,
+            ca=settings.ca_certificate,
+        )
+    )
+
+
+def claim_rules(settings: OpenIdSettings) -> ClaimRules:
+    """Who may do what by what the provider says of them."""
+    return ClaimRules(
+        login_claim=settings.login_claim,
+        name_claim=settings.name_claim,
+        roles_claim=settings.roles_claim,
+        roles={value: frozenset(roles) for value, roles in settings.roles.items()},
+        areas_claim=settings.areas_claim,
+        areas={value: frozenset(slugs) for value, slugs in settings.areas.items()},
     )
 
 
@@ -42,6 +70,17 @@ def set_roles(settings: Settings, login: str, roles: Sequence[str]) -> None:
     chosen = _roles(roles)
     with _accounts(settings) as accounts:
         accounts.set_roles(login, chosen, by=terminal_user())
+
+
+def set_areas(settings: Settings, login: str, slugs: Sequence[str], *, whole_coast: bool) -> None:
+    """Where a person may act: the areas of these slugs, of whatever realm, or the whole coast. Raises BadSettings where
+    neither or both are said, UnknownUser, BadAccount.
+    """
+    if whole_coast == bool(slugs):
+        raise BadSettings("write --whole-coast, or one --area SLUG for each area")
+    with _accounts(settings) as accounts:
+        areas = None if whole_coast else frozenset(slugs)
+        accounts.set_areas(login, areas, known=accounts.every_slug(), by=terminal_user())
 
 
 def set_disabled(settings: Settings, login: str, disabled: bool) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from alerts.engine import BadRuleConfig, check_rule_config
+from command.app.accounts import openid_provider
 from command.app.sources import make_feeds
 from command.operations.keys import AUDIT_KEY, CODES_KEY, BadKey, audit_key, codes_key
 from command.services.doctor import Finding, examine
-from command.settings import BadSettings, Settings
+from command.services.openid import ProviderAway
+from command.settings import BadSettings, OpenIdSettings, Settings
 
 BUNDLE: Final = Path(str(resources.files("dashboards"))) / "assets" / "map"
 
@@ -39,6 +41,21 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
         except BadRuleConfig as exc:
             yield Finding(what=f"rules.{rule}", well=False, detail=str(exc), mend="correct it in the settings file")
     yield from _keys(settings.keys_dir)
+    if settings.people.openid is not None:
+        yield _provider(settings.people.openid)
+
+
+def _provider(openid: OpenIdSettings) -> Finding:
+    """Whether the identity provider answers, now. People with a password sign in without it."""
+    what = "people.openid"
+    try:
+        issuer = openid_provider(openid).check()
+    except BadSettings as exc:
+        return Finding(what=what, well=False, detail=str(exc), mend="correct it in the settings file")
+    except ProviderAway as exc:
+        mend = "let this machine reach the provider, or correct [people.openid]; passwords work meanwhile"
+        return Finding(what=what, well=False, detail=str(exc), mend=mend)
+    return Finding(what=what, well=True, detail=f"{issuer} answers")
 
 
 def _keys(keys_dir: Path) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from typing import Final
 
 from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
-from command.operations.areas import AreaRefused
 from command.operations.drill import BadPorts, UnknownScenario
+from command.operations.imports import PlaceRefused
 from command.operations.keys import BadKey
 from command.operations.people import BadAccount
 from command.operations.replay import ReplayStopped
@@ -21,7 +21,7 @@ from sensors.recordings import BadRecording
 
 MENDABLE: Final = (
     AlreadyRunning,
-    AreaRefused,
+    PlaceRefused,
     BadAccount,
     BadFile,
     BadKey,

@@ -1,16 +1,21 @@
-"""Areas in and everything out, from the terminal, for the administrator of the machine."""
+"""Areas and facilities in and everything out, from the terminal, for the administrator of the machine."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from command.app.program import opened
 from command.domain.area import AreaKind
+from command.domain.facility import FacilityKind
 from command.domain.realm import Realm
-from command.operations.areas import AreaBook, ImportRefused
+from command.operations.areas import AreaBook
 from command.operations.exports import Exported, Format, export
+from command.operations.facilities import FacilityBook
+from command.operations.imports import Imported, ImportRefused
 from command.operations.realms import realm_clock
 from command.settings import BadSettings, Settings
 from maps.exchange import MAX_BYTES, read_features
@@ -31,16 +36,44 @@ def import_areas(settings: Settings, realm: Realm, file: Path, *, kind: str, dry
     form, data = Format.of_name(file.name), _read(file)
     with opened(settings, realm) as program:
         book = AreaBook(program.engine, realm, clock=realm_clock(program.engine, realm))
-        features = read_features(data, form)
-        try:
-            taken = book.bring_in(features, default_kind=AreaKind(kind), by=_operator(), dry_run=dry_run)
-        except ImportRefused as exc:
-            language = settings.language
-            wrong = (
-                f"{number}{'' if row is None else f' / {row}'}: {what.explain(language)}"
-                for number, row, what in exc.problems
-            )
-            return Told(lines=(exc.explain(language), *wrong), failed=True)
+        return _told(
+            lambda: book.bring_in(
+                read_features(data, form), default_kind=AreaKind(kind), by=_operator(), dry_run=dry_run
+            ),
+            settings.language,
+            dry_run=dry_run,
+        )
+
+
+def import_facilities(settings: Settings, realm: Realm, file: Path, *, kind: str, dry_run: bool) -> Told:
+    """Take the facilities of a file, which every realm shares. Raises as `import_areas`, and FacilityRefused."""
+    if kind not in set(FacilityKind):
+        raise BadSettings(f"--kind {kind!r}; choose from {', '.join(FacilityKind)}")
+    form, data = Format.of_name(file.name), _read(file)
+    with opened(settings, realm) as program:
+        book = FacilityBook(program.engine, realm)
+        return _told(
+            lambda: book.bring_in(
+                read_features(data, form, a_point_a_line=True),
+                default_kind=FacilityKind(kind),
+                by=_operator(),
+                dry_run=dry_run,
+            ),
+            settings.language,
+            dry_run=dry_run,
+        )
+
+
+def _told(bring_in: Callable[[], Sequence[Imported[Any]]], language: str, *, dry_run: bool) -> Told:
+    """What came of an import, or each thing that is wrong with it."""
+    try:
+        taken = bring_in()
+    except ImportRefused as exc:
+        wrong = (
+            f"{number}{'' if row is None else f' / {row}'}: {what.explain(language)}"
+            for number, row, what in exc.problems
+        )
+        return Told(lines=(exc.explain(language), *wrong), failed=True)
     lines = [f"{each.number}: {each.outcome.value} {each.slug} ({each.draft.name_ja})" for each in taken]
     return Told(lines=(*lines, "nothing was changed (--dry-run)") if dry_run else tuple(lines), failed=False)
 

@@ -36,7 +36,7 @@ from command.settings import BadSettings, Settings, asset_kind
 from command.store.areas import latest_areas, put_area
 from command.store.assets import Asset
 from command.store.engine import make_engine, realm_session, shared_session
-from command.store.facilities import save_facilities
+from command.store.facilities import save_shipped
 from command.store.migrations import drop_realm, migrate
 from command.store.realms import list_realms
 from maps.reference import reference_facilities
@@ -217,7 +217,7 @@ def _end_strays(settings: Settings) -> None:
 
 def _save_places(plan: _Plan, engine: Engine, clock: Clock) -> None:
     with shared_session(engine) as session:
-        save_facilities(session, reference_facilities())
+        save_shipped(session, reference_facilities(), SystemClock().now_us())
     if plan.scenario is None:
         return
     with realm_session(engine, plan.realm) as session:

@@ -8,15 +8,17 @@ import uvicorn
 
 from command.api.rate import RateRules
 from command.api.web import make_web
-from command.app.accounts import account_rules
+from command.app.accounts import account_rules, claim_rules, openid_provider
 from command.app.program import Program
 from command.bus import QueueWatch
 from command.operations import dispatch
 from command.operations.codes import CodeKey
 from command.operations.console import Console
 from command.operations.keys import codes_key
-from command.operations.people import Accounts, SessionGate
+from command.operations.people import Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
+from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
 from dashboards.shell import mount_console
 from maps.basemap import TILES_FILE
@@ -38,6 +40,17 @@ def run_web(program: Program, stop: threading.Event) -> None:
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
         )
         accounts = Accounts(program.engine, rules=rules)
+        openid = program.settings.people.openid
+        sso = None
+        if openid is not None:
+            sso = SingleSignOn(
+                program.engine,
+                accounts=accounts,
+                provider=openid_provider(openid),
+                rules=claim_rules(openid),
+                names={"ja": openid.name_ja, "en": openid.name_en},
+                key=code_key,
+            )
         application = make_web(
             console=console,
             accounts=accounts,
@@ -48,6 +61,7 @@ def run_web(program: Program, stop: threading.Event) -> None:
             basemap=TILES_FILE,
             mount=lambda server: mount_console(server, console),
             secure=web.tls_key is not None,
+            sso=sso,
         )
         uvicorn.run(
             application,

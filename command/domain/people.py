@@ -27,3 +27,7 @@ class User:
     roles: frozenset[Role]
     must_change_password: bool
     disabled: bool = False
+    areas: frozenset[str] | None = None
+    """Slugs of the areas that their roles are limited to (docs/adr/0006); None for the whole coast."""
+    issuer: str | None = None
+    """The provider that they sign in at; None where they have a password here."""

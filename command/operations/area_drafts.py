@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Container
 from dataclasses import dataclass, replace
-from itertools import count
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from command.domain.area import Area, AreaKind
-from command.i18n import text
+from command.operations.imports import PlaceRefused, clean_names
 
-NAME_LIMIT: Final = 100
-RESERVED_SLUGS: Final = frozenset({"check", "export", "import"})
-"""Words that stand where a slug does in the addresses of the API."""
-_SLUG_LENGTH: Final = 50
 _SAME_DEG: Final = 1e-9
-_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
-class AreaRefused(ValueError):
-    """A change to an area that cannot be made. `explain(language)` is the sentence for people."""
+class AreaRefused(PlaceRefused):
+    """A change to an area that cannot be made."""
 
-    def __init__(self, reason: str, **params: Any) -> None:
-        self.reason = reason
-        self.params = params
-        super().__init__(self.explain("en"))
-
-    def explain(self, language: str) -> str:
-        return text(language, f"area.refused.{self.reason}", **self.params)
+    about: ClassVar[str] = "area"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,28 +32,11 @@ class AreaDraft:
 
     def cleaned(self) -> AreaDraft:
         """With names that people can read. Raises AreaRefused."""
-        name_ja = _name(self.name_ja)
-        return replace(self, name_ja=name_ja, name_en=_name(self.name_en) if self.name_en.strip() else name_ja)
+        name_ja, name_en = clean_names(self.name_ja, self.name_en, AreaRefused)
+        return replace(self, name_ja=name_ja, name_en=name_en)
 
     def is_that_of(self, area: Area) -> bool:
         """Whether the area is as the draft wants it, to a tenth of a millimetre: KML keeps fifteen digits."""
         said, known = (self.kind, self.name_ja, self.name_en), (area.kind, area.name_ja, area.name_en)
         same_shape = bool(shapely.equals_exact(self.geometry, area.geometry, tolerance=_SAME_DEG))
         return not area.retired and said == known and same_shape
-
-
-def free_slug(name: str, *, taken: Container[str]) -> str:
-    """A slug made from the Latin letters of a name, `area` where it has none, with a number where it is taken."""
-    latin = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = _NOT_IN_SLUG.sub("-", latin)[:_SLUG_LENGTH].strip("-") or "area"
-    numbered = (slug if n == 1 else f"{slug}-{n}" for n in count(1))
-    return next(candidate for candidate in numbered if candidate not in taken and candidate not in RESERVED_SLUGS)
-
-
-def _name(given: str) -> str:
-    name = " ".join(given.split())
-    if not name:
-        raise AreaRefused("name_ja_missing")
-    if len(name) > NAME_LIMIT or not name.isprintable():
-        raise AreaRefused("name", limit=NAME_LIMIT)
-    return name

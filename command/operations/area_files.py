@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from shapely.geometry import mapping
 
 from command.domain.area import Area, AreaKind
 from command.domain.clock import from_us
 from command.i18n import LANGUAGES, text
-from command.operations.area_drafts import RESERVED_SLUGS, AreaDraft, AreaRefused, free_slug
+from command.operations.area_drafts import AreaDraft, AreaRefused
+from command.operations.imports import (
+    RESERVED_SLUGS,
+    BadFeature,
+    Imported,
+    Outcome,
+    Wrong,
+    free_slug,
+    names_of,
+    plan_features,
+)
 from command.store.areas import MAX_SLUG_LENGTH, is_slug
 from maps.area_geometry import BadAreaGeometry
 from maps.area_table import read_table, rings_of_geojson
-from maps.coordinates import BadPosition
 from maps.exchange import Feature
 
 _KIND_WORDS: Final = {
@@ -25,79 +32,36 @@ _KIND_WORDS: Final = {
 }
 
 
-class Outcome(StrEnum):
-    """What a feature of a file does to the areas."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    RESTORED = "restored"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Imported:
-    """One feature that can be taken. number: which one of the file, from 1; of a CSV file its line."""
-
-    number: int
-    slug: str
-    draft: AreaDraft
-    outcome: Outcome
-
-
-class BadFeature(ValueError):
-    """Why a feature cannot be taken, as a text of area.file.*."""
-
-    def __init__(self, reason: str, **params: Any) -> None:
-        self.reason = reason
-        self.params = params
-        super().__init__(self.explain("en"))
-
-    def explain(self, language: str) -> str:
-        return text(language, f"area.file.{self.reason}", **self.params)
-
-
-Problem = BadFeature | BadPosition | BadAreaGeometry | AreaRefused
-
-
-class ImportRefused(ValueError):
-    """Some features cannot be taken, so none was. problems: (feature, its row from 1 or None, what is wrong)."""
-
-    def __init__(self, problems: Sequence[tuple[int, int | None, Problem]]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(self.explain("en"))
-
-    def explain(self, language: str) -> str:
-        return text(language, "area.file.problems", n=len({number for number, _, _ in self.problems}))
-
-
-def plan_import(features: Sequence[Feature], known: Sequence[Area], *, default_kind: AreaKind) -> list[Imported]:
+def plan_import(
+    features: Sequence[Feature], known: Sequence[Area], *, default_kind: AreaKind
+) -> list[Imported[AreaDraft]]:
     """What taking the features would do. Raises ImportRefused with everything that is wrong."""
     by_slug = {area.slug: area for area in known}
-    by_names = {(area.name_ja, area.name_en): area for area in known if not area.retired}
-    taken, first_of = set(by_slug), dict[str, int]()
-    planned: list[Imported] = []
-    problems: list[tuple[int, int | None, Problem]] = []
-    for feature in features:
+    by_names = {(area.name_ja, area.name_en): area.slug for area in known if not area.retired}
+
+    def read(feature: Feature) -> tuple[AreaDraft | None, Wrong]:
         try:
-            draft, wrong = _draft(feature, default_kind)
-            problems += [_placed(feature, row, what) for row, what in wrong]
-            if draft is None:
-                continue
-            slug = feature.properties.get("slug") or _slug_of(draft, by_names, taken)
-            if not is_slug(slug) or slug in RESERVED_SLUGS:
-                raise BadFeature("slug", found=slug[:40], most=MAX_SLUG_LENGTH)
-            if slug in first_of:
-                raise BadFeature("twice", first=first_of[slug])
+            return _draft(feature, default_kind)
         except (BadFeature, BadAreaGeometry, AreaRefused) as exc:
-            problems.append((feature.number, None, exc))
-            continue
-        taken.add(slug)
-        first_of[slug] = feature.number
-        outcome = _outcome(draft, by_slug.get(slug))
-        planned.append(Imported(number=feature.number, slug=slug, draft=draft, outcome=outcome))
-    if problems:
-        raise ImportRefused(problems)
-    return planned
+            return None, [(None, exc)]
+
+    def slug_of(feature: Feature, draft: AreaDraft, before: Collection[str]) -> str:
+        slug = feature.properties.get("slug") or by_names.get((draft.name_ja, draft.name_en))
+        if slug is None:
+            return free_slug(draft.name_en, taken={*by_slug, *before}, otherwise="area")
+        if not is_slug(slug) or slug in RESERVED_SLUGS:
+            raise BadFeature("area", "slug", found=slug[:40], most=MAX_SLUG_LENGTH)
+        return slug
+
+    def outcome_of(slug: str, draft: AreaDraft) -> Outcome:
+        area = by_slug.get(slug)
+        if area is None:
+            return Outcome.CREATED
+        if area.retired:
+            return Outcome.RESTORED
+        return Outcome.UNCHANGED if draft.is_that_of(area) else Outcome.CHANGED
+
+    return plan_features("area", features, read=read, slug_of=slug_of, outcome_of=outcome_of)
 
 
 def area_features(areas: Sequence[Area]) -> list[Feature]:
@@ -120,37 +84,17 @@ def area_features(areas: Sequence[Area]) -> list[Feature]:
     ]
 
 
-def _draft(feature: Feature, default_kind: AreaKind) -> tuple[AreaDraft | None, list[tuple[int | None, Problem]]]:
-    said = feature.properties
-    written = said.get("kind", "")
+def _draft(feature: Feature, default_kind: AreaKind) -> tuple[AreaDraft | None, Wrong]:
+    written = feature.properties.get("kind", "")
     kind = _KIND_WORDS.get(written.lower(), default_kind if not written else None)
     if kind is None:
-        raise BadFeature("kind", found=written[:40])
+        raise BadFeature("area", "kind", found=written[:40])
     if feature.geometry is None:
-        raise BadFeature("no_shape")
+        raise BadFeature("area", "no_shape")
     table = read_table(rings_of_geojson(feature.geometry))
     if table.geometry is None:
-        rows: list[tuple[int | None, Problem]] = [(row + 1, problem) for _, row, problem in table.bad_rows]
+        rows = [(row + 1, problem) for _, row, problem in table.bad_rows]
         return None, rows or [(None, table.problem or BadAreaGeometry("empty"))]
-    name = said.get("name_ja") or said.get("name") or said.get("name_en", "")
-    draft = AreaDraft(kind=kind, name_ja=name, name_en=said.get("name_en", ""), geometry=table.geometry.geometry)
+    name_ja, name_en = names_of(feature)
+    draft = AreaDraft(kind=kind, name_ja=name_ja, name_en=name_en, geometry=table.geometry.geometry)
     return draft.cleaned(), []
-
-
-def _placed(feature: Feature, row: int | None, what: Problem) -> tuple[int, int | None, Problem]:
-    """A point with a line of its own in the file is told by that line."""
-    lined = row is not None and row <= len(feature.lines)
-    return (feature.lines[row - 1], None, what) if row is not None and lined else (feature.number, row, what)
-
-
-def _slug_of(draft: AreaDraft, by_names: dict[tuple[str, str], Area], taken: set[str]) -> str:
-    same = by_names.get((draft.name_ja, draft.name_en))
-    return free_slug(draft.name_en, taken=taken) if same is None else same.slug
-
-
-def _outcome(draft: AreaDraft, known: Area | None) -> Outcome:
-    if known is None:
-        return Outcome.CREATED
-    if known.retired:
-        return Outcome.RESTORED
-    return Outcome.UNCHANGED if draft.is_that_of(known) else Outcome.CHANGED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -12,9 +13,11 @@ from command.domain.area import Area, AreaKind
 from command.domain.clock import Clock
 from command.domain.realm import Realm
 from command.i18n import text
-from command.operations.area_drafts import AreaDraft, AreaRefused, free_slug
-from command.operations.area_files import Imported, ImportRefused, Outcome, area_features, plan_import
+from command.operations.area_drafts import AreaDraft, AreaRefused
+from command.operations.area_files import area_features, plan_import
+from command.operations.imports import Imported, Outcome, free_slug
 from command.operations.people import Permission, Person
+from command.operations.territory import Where, must_at
 from command.store.areas import area_version, area_versions, hold_areas, latest_areas, put_area, retire_area
 from command.store.audit import append_audit
 from command.store.engine import realm_session
@@ -28,9 +31,6 @@ __all__ = [
     "AreaDraft",
     "AreaRefused",
     "BadAreaGeometry",
-    "ImportRefused",
-    "Imported",
-    "Outcome",
     "UnknownArea",
 ]
 
@@ -98,56 +98,74 @@ class AreaBook:
 
     def create(self, draft: AreaDraft, *, person: Person) -> Area:
         """A new area, its slug made from its English name. Raises Forbidden, AreaRefused."""
-        person.must(Permission.EDIT_AREAS)
+        person.must_somewhere(Permission.EDIT_AREAS)
         with realm_session(self._engine, self._realm) as session:
             hold_areas(session)
+            _must_cover(session, person, draft.geometry)
             known = latest_areas(session)
             refuse_too_many(known, adding=1)
-            slug = free_slug(draft.name_en or draft.name_ja, taken={area.slug for area in known})
+            slug = free_slug(draft.name_en or draft.name_ja, taken={area.slug for area in known}, otherwise="area")
             return self._put(session, slug, draft, person=person, action="area.created")
 
     def change(self, slug: str, draft: AreaDraft, *, based_on: int, person: Person) -> Area:
         """Make the area like this from now on. Raises Forbidden, UnknownArea, AreaChanged, AreaRefused."""
-        person.must(Permission.EDIT_AREAS)
+        person.must_somewhere(Permission.EDIT_AREAS)
         with realm_session(self._engine, self._realm) as session:
-            if _held(session, slug, based_on=based_on).retired:
+            held = _held(session, slug, based_on=based_on)
+            _must_cover(session, person, held.geometry, draft.geometry)
+            if held.retired:
                 raise AreaRefused("retired", slug=slug)
             return self._put(session, slug, draft, person=person, action="area.changed")
 
     def retire(self, slug: str, *, based_on: int, person: Person) -> Area:
         """Watch it no longer: rules clear its open alerts as withdrawn. Raises Forbidden, UnknownArea, AreaChanged."""
-        person.must(Permission.EDIT_AREAS)
+        person.must_somewhere(Permission.EDIT_AREAS)
         now_us = self._clock.now_us()
         with realm_session(self._engine, self._realm) as session:
-            _held(session, slug, based_on=based_on)
+            _must_cover(session, person, _held(session, slug, based_on=based_on).geometry)
             area = retire_area(session, slug, person.user.login, now_us)
             self._audit(session, area, action="area.retired", by=person.user.login, now_us=now_us)
         return area
 
     def restore(self, slug: str, version: int, *, based_on: int, person: Person) -> Area:
         """Make an earlier version hold again, as a new one. Raises Forbidden, UnknownArea, AreaChanged, AreaRefused."""
-        person.must(Permission.EDIT_AREAS)
+        person.must_somewhere(Permission.EDIT_AREAS)
         with realm_session(self._engine, self._realm) as session:
-            if _held(session, slug, based_on=based_on).retired:
-                refuse_too_many(latest_areas(session), adding=1)
+            held = _held(session, slug, based_on=based_on)
             found = area_version(session, slug, version)
+            _must_cover(session, person, held.geometry, *([] if found is None else [found.geometry]))
             if found is None:
                 raise UnknownArea("unknown_version", slug=slug, version=version)
+            if held.retired:
+                refuse_too_many(latest_areas(session), adding=1)
             draft = AreaDraft(kind=found.kind, name_ja=found.name_ja, name_en=found.name_en, geometry=found.geometry)
             return self._put(session, slug, draft, person=person, action="area.restored", of_version=version)
 
     def bring_in(
-        self, features: Sequence[Feature], *, default_kind: AreaKind, by: str, dry_run: bool
-    ) -> list[Imported]:
+        self,
+        features: Sequence[Feature],
+        *,
+        default_kind: AreaKind,
+        by: str,
+        dry_run: bool,
+        person: Person | None = None,
+    ) -> list[Imported[AreaDraft]]:
         """Take the areas of a file, all or none: a known slug, or else a known pair of names, is changed, others are
-        made. default_kind: of what says none. by: who answers for it; that they may edit areas, the caller has asked.
-        dry_run: say what would be done. Raises ImportRefused, AreaRefused.
+        made. default_kind: of what says none. by: who answers for it. person: whose rights count; None at the
+        terminal of the machine. dry_run: say what would be done. Raises ImportRefused, AreaRefused, Forbidden.
         """
+        if person is not None:
+            person.must_somewhere(Permission.EDIT_AREAS)
         now_us = self._clock.now_us()
         with realm_session(self._engine, self._realm) as session:
             hold_areas(session)
             known = latest_areas(session)
             planned = plan_import(features, known, default_kind=default_kind)
+            if person is not None:
+                changed = {e.slug: e.draft.geometry for e in planned if e.outcome is not Outcome.UNCHANGED}
+                before = [area.geometry for area in known if area.slug in changed]
+                if changed:
+                    _must_cover(session, person, *before, *changed.values())
             refuse_too_many(known, adding=sum(each.outcome in (Outcome.CREATED, Outcome.RESTORED) for each in planned))
             changing = [each for each in planned if not dry_run and each.outcome is not Outcome.UNCHANGED]
             for each in changing:
@@ -178,6 +196,11 @@ class AreaBook:
 
 def _put(session: Session, slug: str, draft: AreaDraft, *, by: str, now_us: int) -> Area:
     return put_area(session, slug, draft.kind, draft.name_ja, draft.name_en, draft.geometry, by, now_us)
+
+
+def _must_cover(session: Session, person: Person, *shapes: BaseGeometry) -> None:
+    """Raises Forbidden where one of them reaches out of the person's areas: nobody widens what they are limited to."""
+    must_at(session, person, Permission.EDIT_AREAS, *(Where(shape=shape) for shape in shapes))
 
 
 def refuse_too_many(known: Sequence[Area], *, adding: int) -> None:

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from command.domain.alert import Alert
 from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
-from command.domain.facility import Facility
+from command.domain.facility import Facility, FacilityVersion
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
 from command.domain.note import Note
@@ -29,16 +30,18 @@ from command.i18n.names import Names
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.exports import Format, export_tracks
+from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
+from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.store.alerts import alerts_by_id, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
 from command.store.assets import list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
-from command.store.facilities import list_facilities
+from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
 from command.store.notes import notes_revision, shown_notes
@@ -55,6 +58,7 @@ _CATCH_UP_EVERY_S: Final = 0.2
 _ALERTS_EVERY_S: Final = 5.0
 _REST_EVERY_S: Final = 2.0
 _HUNG_S: Final = 10.0
+_TERRITORIES: Final = 200
 _RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 
 QueueDepths = Callable[[], Mapping[str, int] | None]
@@ -81,6 +85,9 @@ class Console:
         self.clock = clock
         self.picture = Picture()
         self.facilities: tuple[Facility, ...] = ()
+        self.facility_versions: tuple[FacilityVersion, ...] = ()
+        self.facilities_revision = 0
+        self.facility_book = FacilityBook(engine, realm, changed=self._facilities_changed)
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
         self.area_book = AreaBook(engine, realm, clock=clock)
@@ -99,6 +106,7 @@ class Console:
         self._host = SystemClock()
         self._gazetteer = Gazetteer(())
         self._named_areas: tuple[Area, ...] = ()
+        self._territories: dict[frozenset[str], tuple[int, Territory]] = {}
         self._sources: tuple[SourceHealth, ...] = ()
         self._heartbeats: tuple[Heartbeat, ...] = ()
         self._health = self._judged(StoreState(connected=False, since_us=self._host.now_us()))
@@ -164,6 +172,19 @@ class Console:
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""
         return self._handled.get(alert_id)
+
+    def hand_of(self, person: Person, thing: Alert | Incident) -> Person:
+        """The person with what they may do to this thing, for what a screen offers; what is done asks again."""
+        if person.areas is None:
+            return person
+        revision, asked = self.areas_revision, person.areas
+        known = self._territories.get(asked)
+        if known is None or known[0] != revision:
+            if len(self._territories) >= _TERRITORIES:
+                self._territories.clear()
+            known = revision, Territory([area for area in self._named_areas if area.slug in asked])
+            self._territories[asked] = known
+        return as_seen_from(person, known[1], thing)
 
     def alerts_named(self, alert_ids: Sequence[uuid.UUID]) -> list[Alert]:
         """Those of the alerts that there are, listed or not, in that order. Raises StoreUnavailable."""
@@ -235,6 +256,8 @@ class Console:
                 return
             alerts_told = alerts_told or bool(payload and payload.keys() & {"alerts", "areas", "notes"})
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
+            if payload and "facilities" in payload:
+                rest_at = -1e9
             now_s = monotonic()
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
@@ -307,9 +330,7 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
-            if not self.facilities:
-                self.facilities = tuple(list_facilities(session))
-                self._gazetteer = Gazetteer(self.facilities)
+            self._read_facilities(session)
             assets = list_assets(session)
             self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
             self._sources = tuple(list_source_health(session))
@@ -322,6 +343,22 @@ class Console:
             )
             self._heartbeats = tuple(list_heartbeats(session))
         self._store_is(connected=True)
+
+    def _read_facilities(self, session: Session) -> None:
+        """Where any changed, here or in another realm. Places in words follow them."""
+        revision = facilities_revision(session)
+        if revision <= self.facilities_revision:
+            return
+        self.facility_versions = tuple(latest_facilities(session))
+        self.facilities = tuple(each.facility for each in self.facility_versions if not each.retired)
+        self._gazetteer = Gazetteer(self.facilities)
+        self.facilities_revision = revision
+        self.alerts_revision += 1
+
+    def _facilities_changed(self) -> None:
+        """Somebody at this process changed some: their next look shows it."""
+        with suppress(StoreUnavailable), realm_session(self._engine, self.realm) as session:
+            self._read_facilities(session)
 
     def _store_is(self, *, connected: bool, detail: str = "") -> None:
         before = self._health.store

@@ -16,12 +16,13 @@ from command.domain.realm import Realm
 from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
 from command.operations.area_files import area_features
+from command.operations.facility_files import facility_features
 from command.store.alerts import MAX_ALERTS, list_alerts
 from command.store.areas import current_areas
 from command.store.assets import list_assets
 from command.store.audit import append_audit
 from command.store.engine import realm_session
-from command.store.facilities import list_facilities
+from command.store.facilities import latest_facilities
 from command.store.tracks import load_latest
 from maps.exchange import Feature, Format, write_features
 
@@ -51,20 +52,7 @@ def _areas(session: Session) -> list[Feature]:
 
 
 def _facilities(session: Session) -> list[Feature]:
-    return [
-        _feature(
-            i,
-            facility.position,
-            facility_id=facility.facility_id,
-            kind=facility.kind.value,
-            name_ja=facility.name_ja,
-            name_en=facility.name_en,
-            prefecture=facility.prefecture,
-            municipality=facility.municipality,
-            source_note=facility.source_note,
-        )
-        for i, facility in enumerate(list_facilities(session), start=1)
-    ]
+    return facility_features([each for each in latest_facilities(session) if not each.retired])
 
 
 def _alerts(session: Session) -> list[Feature]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.incident_files import MAX_TOTAL_BYTES, checked_file
 from command.operations.people import Forbidden, Permission, Person
+from command.operations.territory import Where, must_at, where_is
 from command.store.alerts import lock_alerts
 from command.store.areas import current_areas
 from command.store.attachments import content_of, keep_content
@@ -196,14 +197,37 @@ class IncidentDesk:
             get_incident(session, incident_id)
             return incident_log(session, incident_id, limit=limit, before_event=before_event)
 
-    def file(self, incident_id: uuid.UUID, attachment_id: uuid.UUID, *, language: str) -> tuple[Attachment, bytes]:
-        """An attachment and its bytes, checked against their hash."""
+    def file(
+        self, incident_id: uuid.UUID, attachment_id: uuid.UUID, *, person: Person, language: str
+    ) -> tuple[Attachment, bytes]:
+        """An attachment and its bytes, checked against their hash. Raises Forbidden besides."""
+        person.must_somewhere(Permission.READ_INCIDENT_FILES)
         with self._in_words(language), realm_session(self._engine, self._realm) as session:
             incident = get_incident(session, incident_id)
+            must_at(session, person, Permission.READ_INCIDENT_FILES, incident)
             attachment = next((a for a in incident.attachments if a.attachment_id == attachment_id), None)
             if attachment is None:
                 raise IncidentRefused("incident.error.unknown_file")
             return attachment, content_of(session, attachment.sha256)
+
+    def note_printed(self, incident: Incident, *, by: Person, language: str, sha256: str) -> None:
+        """Somebody took the incident out as a document: which state of it, in which language, and the file's hash."""
+        with realm_session(self._engine, self._realm) as session:
+            append_audit(
+                session,
+                actor=by.user.login,
+                action="incident.printed",
+                target=str(incident.incident_id),
+                detail={
+                    "realm": self._realm.name,
+                    "number": incident.number,
+                    "revision": incident.revision,
+                    "entries": incident.entries,
+                    "language": language,
+                    "sha256": sha256,
+                },
+                now_us=self._clock.now_us(),
+            )
 
     # ---- acting -------------------------------------------------------------------------------------------
 
@@ -224,7 +248,7 @@ class IncidentDesk:
         An alert that an open incident handles already is refused with that one's number, so that two officers who
         press the key at once open one incident.
         """
-        doing.person.must(Permission.MANAGE_INCIDENTS)
+        doing.person.must_somewhere(Permission.MANAGE_INCIDENTS)
 
         def act(session: Session) -> Sequence[Act]:
             whole, alerts = self._cited(session, cited or Cited())
@@ -232,6 +256,8 @@ class IncidentDesk:
                 alert = next(a for a in alerts if a.alert_id in incident.cited.alerts)
                 raise IncidentRefused("incident.error.already", what=alert.subject_label, number=incident.number)
             where = position or next((alert.position for alert in alerts if alert.position), None)
+            lies = Where(areas=frozenset(whole.areas), position=where, called=_called_in(owner, where, whole))
+            must_at(session, doing.person, Permission.MANAGE_INCIDENTS, lies, *alerts)
             change = acts.open_incident(
                 number=self._number(session),
                 realm=self._realm.name,
@@ -288,10 +314,14 @@ class IncidentDesk:
                 if task.assignee.casefold() != person.user.login.casefold():
                     raise Forbidden(text(doing.language, "incident.error.own_task", assignee=task.assignee))
                 if to is TaskState.CANCELLED:
-                    person.must(Permission.MANAGE_INCIDENTS)
+                    person.must_somewhere(Permission.MANAGE_INCIDENTS)
             return acts.move_task(incident, task_id, to, reason=reason)
 
-        return self._act(doing, incident_id, act, needs=Permission.MOVE_OWN_TASKS)
+        def lies(incident: Incident) -> Where:
+            where, task = where_is(incident), incident.task(task_id)
+            return where if task is None else replace(where, called=where.called | {task.assignee})
+
+        return self._act(doing, incident_id, act, needs=Permission.MOVE_OWN_TASKS, lies=lies)
 
     def join(self, doing: Doing, incident_id: uuid.UUID, login: str) -> Done:
         """Somebody takes part."""
@@ -304,13 +334,14 @@ class IncidentDesk:
         return self._act(doing, incident_id, lambda _, i: acts.leave(i, login), needs=Permission.MANAGE_INCIDENTS)
 
     def link(self, doing: Doing, incident_id: uuid.UUID, cited: Cited) -> Done:
-        """Alerts, tracks and areas that belong to it."""
-        return self._act(
-            doing,
-            incident_id,
-            lambda s, i: acts.link(i, self._cited(s, cited)[0]),
-            needs=Permission.LINK_TO_INCIDENTS,
-        )
+        """Alerts, tracks and areas that belong to it. It handles the alerts then, so these have to be in reach too."""
+
+        def act(session: Session, incident: Incident) -> Change | None:
+            whole, alerts = self._cited(session, cited)
+            must_at(session, doing.person, Permission.LINK_TO_INCIDENTS, incident, *alerts)
+            return acts.link(incident, whole)
+
+        return self._act(doing, incident_id, act, needs=Permission.LINK_TO_INCIDENTS)
 
     def unlink(self, doing: Doing, incident_id: uuid.UUID, cited: Cited, *, reason: str) -> Done:
         """What does not belong to it after all."""
@@ -343,10 +374,11 @@ class IncidentDesk:
 
     def merge(self, doing: Doing, incident_id: uuid.UUID, *, into: uuid.UUID, reason: str) -> Done:
         """`incident_id` goes on as part of `into`, which is what comes back. doing.revision is the first one's."""
-        doing.person.must(Permission.MANAGE_INCIDENTS)
+        doing.person.must_somewhere(Permission.MANAGE_INCIDENTS)
 
         def act(session: Session) -> Sequence[Act]:
             source, target = lock_incidents(session, incident_id, into)
+            must_at(session, doing.person, Permission.MANAGE_INCIDENTS, source, target)
             _refuse_old(session, doing, source)
             gone, taken = acts.merge(source, target, reason=reason)
             return [
@@ -369,10 +401,11 @@ class IncidentDesk:
         reason: str,
     ) -> Done:
         """A part of it becomes an incident of its own, which is what comes back; owner and place stay the same."""
-        doing.person.must(Permission.MANAGE_INCIDENTS)
+        doing.person.must_somewhere(Permission.MANAGE_INCIDENTS)
 
         def act(session: Session) -> Sequence[Act]:
             (whole,) = lock_incidents(session, incident_id)
+            must_at(session, doing.person, Permission.MANAGE_INCIDENTS, whole)
             _refuse_old(session, doing, whole)
             new_id, number = uuid.uuid4(), self._number(session)
             change, taken, tasks = acts.split(
@@ -407,12 +440,14 @@ class IncidentDesk:
         verb: Callable[[Session, Incident], Change | None],
         *,
         needs: Permission,
+        lies: Callable[[Incident], Where] | None = None,
     ) -> Done:
-        """An act on one incident that is there."""
-        doing.person.must(needs)
+        """An act on one incident that is there. lies: where, unless it is where the incident is."""
+        doing.person.must_somewhere(needs)
 
         def act(session: Session) -> Sequence[Act] | Incident:
             (before,) = lock_incidents(session, incident_id)
+            must_at(session, doing.person, needs, where_is(before) if lies is None else lies(before))
             _refuse_old(session, doing, before)
             change = verb(session, before)
             return before if change is None else [Act(incident_id=incident_id, before=before, change=change)]
@@ -511,6 +546,11 @@ class _OldRevision(Exception):
     def __init__(self, incident: Incident, events: Sequence[IncidentEvent]) -> None:
         super().__init__(incident.number)
         self.incident, self.events = incident, events
+
+
+def _called_in(owner: str | None, position: Position | None, cited: Cited) -> frozenset[str]:
+    """An incident that has no place yet is its owner's."""
+    return frozenset() if owner is None or position is not None or cited.areas else frozenset({owner})
 
 
 def _refuse_old(session: Session, doing: Doing, incident: Incident) -> None:

@@ -17,6 +17,7 @@ from command.domain.note import Note
 from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.people import Permission, Person
+from command.operations.territory import Where, must_at
 from command.store.audit import append_audit
 from command.store.engine import realm_session
 from command.store.notes import append_note, hold_notes, newest_note, shown_notes
@@ -94,7 +95,6 @@ class NoteBook:
 
     def write(self, draft: NoteDraft, *, person: Person) -> Note:
         """A new note. Raises Forbidden, NoteRefused."""
-        person.must(Permission.WRITE_NOTES)
         now_us, by = self._clock.now_us(), person.user.login
         said = draft.cleaned(now_us)
         note = Note(
@@ -109,17 +109,18 @@ class NoteBook:
             expires_at_us=said.expires_at_us,
         )
         with realm_session(self._engine, self._realm) as session:
+            must_at(session, person, Permission.WRITE_NOTES, Where(position=note.position))
             hold_notes(session)
             self._refuse_too_many(session, now_us)
             return self._append(session, note, action="note.written")
 
     def change(self, note_id: uuid.UUID, draft: NoteDraft, *, based_on: int, person: Person) -> Note:
         """Have it say this from now on. Raises Forbidden, UnknownNote, NoteChanged, NoteRefused."""
-        person.must(Permission.WRITE_NOTES)
         now_us = self._clock.now_us()
         said = draft.cleaned(now_us)
         with realm_session(self._engine, self._realm) as session:
-            held = _held(session, note_id, based_on=based_on)
+            held = _held(session, note_id, based_on=based_on, person=person)
+            must_at(session, person, Permission.WRITE_NOTES, Where(position=said.position))
             if held.removed:
                 raise NoteChanged(held)
             changed = replace(held, text=said.text, position=said.position, expires_at_us=said.expires_at_us)
@@ -127,9 +128,8 @@ class NoteBook:
 
     def remove(self, note_id: uuid.UUID, *, based_on: int, person: Person) -> Note:
         """Take it off the map. Raises Forbidden, UnknownNote, NoteChanged."""
-        person.must(Permission.WRITE_NOTES)
         with realm_session(self._engine, self._realm) as session:
-            held = _held(session, note_id, based_on=based_on)
+            held = _held(session, note_id, based_on=based_on, person=person)
             if held.removed:
                 return held
             gone = replace(held, removed=True)
@@ -140,10 +140,9 @@ class NoteBook:
 
         Raises Forbidden, UnknownNote, NoteChanged, NoteRefused.
         """
-        person.must(Permission.WRITE_NOTES)
         now_us = self._clock.now_us()
         with realm_session(self._engine, self._realm) as session:
-            held = _held(session, note_id, based_on=based_on)
+            held = _held(session, note_id, based_on=based_on, person=person)
             if held.shown(now_us):
                 return held
             self._refuse_too_many(session, now_us)
@@ -173,12 +172,15 @@ class NoteBook:
         return note
 
 
-def _held(session: Session, note_id: uuid.UUID, *, based_on: int) -> Note:
-    """The version that holds, which nobody changes until this transaction ends."""
+def _held(session: Session, note_id: uuid.UUID, *, based_on: int, person: Person) -> Note:
+    """The version that holds, which nobody changes until this transaction ends. Raises Forbidden where the note stands
+    outside the person's areas."""
+    person.must_somewhere(Permission.WRITE_NOTES)
     hold_notes(session)
     current = newest_note(session, note_id)
     if current is None:
         raise UnknownNote("unknown")
+    must_at(session, person, Permission.WRITE_NOTES, Where(position=current.position))
     if current.version != based_on:
         raise NoteChanged(current)
     return current

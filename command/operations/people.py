@@ -8,9 +8,9 @@ import re
 import secrets
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import Role, User
 from command.i18n import text
+from command.store.areas import latest_areas
 from command.store.audit import append_audit
-from command.store.engine import StoreUnavailable, shared_session
+from command.store.engine import StoreUnavailable, realm_session, shared_session
 from command.store.people import (
     LoginTaken,
     UnknownUser,
@@ -45,8 +46,8 @@ from command.store.people import (
     record_login_failure,
     save_rights,
     set_password,
-    touch_session,
 )
+from command.store.realms import list_realms
 from command.store.second_factor import drop_factor, find_factor
 from command.store.tokens import drop_tokens
 
@@ -65,7 +66,6 @@ __all__ = [
     "PasswordRefused",
     "Permission",
     "Person",
-    "SessionGate",
     "SignInRefused",
     "StoreUnavailable",
     "UnknownSession",
@@ -79,15 +79,14 @@ __all__ = [
 FIRST_LOGIN: Final = "admin"
 LOGIN_LIMIT: Final = 64
 NAME_LIMIT: Final = 100
-_LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
+AREAS_A_PERSON: Final = 50
+LOGIN: Final = re.compile(rf"[\w.@+-]{{1,{LOGIN_LIMIT}}}")
 CODE_WITHIN_S: Final = 5 * 60
 """How long a right password waits for its one-time code."""
+JUST_SIGNED_IN_S: Final = 10 * 60
+"""So long a sign-in at a provider counts as proof, where others give their password."""
 _BROWSER_LIMIT: Final = 200
 PASSWORD_MAXIMUM: Final = 256
-_CACHE_S: Final = 5.0
-_CACHE_LIMIT: Final = 1_000
-_HUNG_S: Final = 60
-_TOUCH_EVERY_US: Final = 30 * US_PER_S
 _HASHER: Final = PasswordHasher()
 """argon2id with the library's parameters (RFC 9106, second recommended option)."""
 _NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
@@ -101,7 +100,9 @@ class Permission(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     EDIT_AREAS = "edit areas"
     WRITE_NOTES = "write notes"
+    EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
+    READ_INCIDENT_FILES = "read files of incidents"
     MANAGE_INCIDENTS = "manage incidents"
     COMMENT_ON_INCIDENTS = "comment on incidents"
     LINK_TO_INCIDENTS = "link to incidents"
@@ -114,7 +115,11 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
+    Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
+        {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
+    ),
+    Permission.READ_INCIDENT_FILES: frozenset(
         {Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.MANAGER, Role.AUDITOR, Role.ADMIN}
     ),
     Permission.MANAGE_INCIDENTS: frozenset({Role.OFFICER, Role.ADMIN}),
@@ -123,6 +128,11 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }
+
+
+EVERYWHERE: Final = frozenset({Permission.WATCH, Permission.READ_INCIDENTS, Permission.MANAGE_PEOPLE})
+"""What no area limits: sight of the traffic and of who works on what, and what lies nowhere. Every other permission,
+one that is added later too, a person has in their areas only."""
 
 
 class Forbidden(PermissionError):
@@ -190,6 +200,8 @@ class AccountRules:
         """What a person has to do first. second_factor: they have one. code_due: their session waits for a code."""
         if code_due:
             return Due.CODE
+        if user.issuer is not None:
+            return None  # what is asked of them, their provider asks
         if user.must_change_password:
             return Due.PASSWORD
         return Due.SECOND_FACTOR if user.roles & self.second_factor_roles and not second_factor else None
@@ -202,7 +214,8 @@ class AccountRules:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
     """Who is behind a request: the account and its session. session_id is the token's hash. due: what they have to do
-    before anything else. scopes: what an API token is for, None in a session of their own.
+    before anything else. scopes: what an API token is for, None in a session of their own. token_areas: what the token
+    is limited to, besides its owner.
     """
 
     user: User
@@ -211,13 +224,31 @@ class Person:
     active_at_us: int
     due: Due | None = None
     scopes: frozenset[Permission] | None = None
+    token_areas: frozenset[str] | None = None
+
+    @property
+    def areas(self) -> frozenset[str] | None:
+        """Slugs of the areas that they may act in; None for the whole coast. Scopes can only narrow each other."""
+        if self.user.areas is None or self.token_areas is None:
+            return self.token_areas if self.user.areas is None else self.user.areas
+        return self.user.areas & self.token_areas
 
     def may(self, permission: Permission) -> bool:
-        """By their roles as they are now, and by the token's scopes where they come with one."""
+        """Somewhere: by their roles as they are now, and by the token's scopes where they come with one."""
         granted = bool(self.user.roles & GRANTS[permission])
         return granted and (self.scopes is None or permission in self.scopes)
 
     def must(self, permission: Permission) -> None:
+        """Raises Forbidden where they may not do it on the whole coast. What is done to something that lies somewhere
+        is asked for with operations.territory.must_at, which lets those pass whose areas it lies in.
+        """
+        self.must_somewhere(permission)
+        if self.areas is not None and permission not in EVERYWHERE:
+            language = current_language()
+            what = text(language, f"permission.{permission.name.lower()}")
+            raise Forbidden(text(language, "scope.whole_coast_only", what=what))
+
+    def must_somewhere(self, permission: Permission) -> None:
         """Raises Forbidden where no role of this person grants it, or the token they come with is not for it."""
         if self.scopes is not None and permission not in self.scopes:
             raise Forbidden(f"this token may not {permission.value}; make one with that scope at /account")
@@ -303,7 +334,7 @@ class Accounts:
 
     def create(self, login: str, display_name: str, roles: frozenset[Role], *, by: str) -> str:
         """Make an account; its first password, to be changed at the first sign-in. Raises LoginTaken, BadAccount."""
-        if not _LOGIN.fullmatch(login):
+        if not LOGIN.fullmatch(login):
             raise BadAccount("people.bad_login", limit=LOGIN_LIMIT)
         display_name = " ".join(display_name.split())
         if not 0 < len(display_name) <= NAME_LIMIT:
@@ -328,12 +359,14 @@ class Accounts:
 
     def reset_password(self, login: str, *, by: str) -> str:
         """A new password for a person who lost theirs, to be changed at the next sign-in; their sessions end, their
-        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser.
+        API tokens are revoked, and a lock by failures is lifted. Raises UnknownUser, BadAccount.
         """
         password = secrets.token_urlsafe(12)
         now_us = self._clock.now_us()
         with shared_session(self._engine) as session:
             user = _known(session, login)
+            if user.issuer is not None:
+                raise BadAccount("people.signs_in_elsewhere")
             set_password(session, user.user_id, password_hash=self._hash(password), must_change=True, now_us=now_us)
             clear_login_failures(session, login)
             close_user_sessions(session, user.user_id)
@@ -360,6 +393,23 @@ class Accounts:
         with shared_session(self._engine) as session:
             self._save_rights(session, replace(_known(session, login), roles=roles), by=by, action="account.roles")
 
+    def set_areas(self, login: str, areas: frozenset[str] | None, *, known: Collection[str], by: str) -> None:
+        """Limit a person's roles to these areas from now on; None for the whole coast. known: slugs of areas that there
+        are, in whatever realm. Raises UnknownUser, BadAccount.
+        """
+        with shared_session(self._engine) as session:
+            user = _known(session, login)
+            refuse_bad_areas(areas, known=known)
+            self._keep_rights(session, replace(user, areas=areas), by=by, action="account.areas")
+
+    def every_slug(self) -> frozenset[str]:
+        """The slugs of the areas of every realm."""
+        found: set[str] = set()
+        for realm in list_realms(self._engine):
+            with realm_session(self._engine, realm) as session:
+                found |= {area.slug for area in latest_areas(session)}
+        return frozenset(found)
+
     def set_disabled(self, login: str, disabled: bool, *, by: str) -> None:
         """Shut an account, which ends its sessions, or open it again. Raises UnknownUser, LastAdmin."""
         with shared_session(self._engine) as session:
@@ -372,8 +422,12 @@ class Accounts:
         others = [admin for admin in lock_admins(session) if admin.user_id != user.user_id]
         if not others and (user.disabled or Role.ADMIN not in user.roles):
             raise LastAdmin("people.last_admin")
+        self._keep_rights(session, user, by=by, action=action)
+
+    def _keep_rights(self, session: Session, user: User, *, by: str, action: str) -> None:
         save_rights(session, user)
-        detail = {"roles": sorted(user.roles)}
+        areas = "whole coast" if user.areas is None else sorted(user.areas)
+        detail = {"roles": sorted(user.roles), "areas": areas}
         append_audit(session, actor=by, action=action, target=user.login, detail=detail, now_us=self._clock.now_us())
 
     def sessions(self, login: str | None = None) -> Sequence[WebSession]:
@@ -491,6 +545,8 @@ class Accounts:
     def change_password(self, person: Person, current: str, new: str, again: str) -> None:
         """Set a new password and end every other session of the person. Raises PasswordRefused and says why."""
         user, now_us = person.user, self._clock.now_us()
+        if user.issuer is not None:
+            raise PasswordRefused("login.elsewhere")
         self.check_password(person, current)
         if new != again:
             raise PasswordRefused("login.not_the_same")
@@ -506,8 +562,15 @@ class Accounts:
             )
 
     def check_password(self, person: Person, password: str) -> None:
-        """Whether it is the person who sits there. Raises PasswordRefused, SignInRefused where it is locked."""
+        """Whether it is the person who sits there: by their password, or, of those who have none here, by a sign-in at
+        their provider a moment ago. Raises PasswordRefused, SignInRefused where it is locked.
+        """
         user, now_us = person.user, self._clock.now_us()
+        if user.issuer is not None:
+            opened_us = person.expires_at_us - self.rules.session_lasts_s * US_PER_S
+            if now_us - opened_us > JUST_SIGNED_IN_S * US_PER_S:
+                raise PasswordRefused("login.again_elsewhere", minutes=JUST_SIGNED_IN_S // 60)
+            return
         self._refuse_locked(user.login, now_us=now_us)
         with shared_session(self._engine) as session:
             stored = password_hash_of(session, user.user_id)
@@ -555,102 +618,19 @@ def _refuse_no_role(roles: frozenset[Role]) -> None:
         raise BadAccount("people.no_role")
 
 
+def refuse_bad_areas(areas: frozenset[str] | None, *, known: Collection[str]) -> None:
+    """Raises BadAccount for a scope of no area, of too many, or of one that is not known."""
+    if areas is None:
+        return
+    if not 0 < len(areas) <= AREAS_A_PERSON:
+        raise BadAccount("people.bad_areas", limit=AREAS_A_PERSON)
+    unknown = sorted(areas - set(known))
+    if unknown:
+        raise BadAccount("people.unknown_area", slug=unknown[0][:60])
+
+
 def _known(session: Session, login: str) -> User:
     user = find_user_by_login(session, login)
     if user is None:
         raise UnknownUser(f"there is no account {login!r}; `mizugiwa users list` shows all")
     return user
-
-
-@dataclass(slots=True)
-class _Remembered:
-    person: Person
-    checked_at_us: int
-    touched_at_us: int = field(default=0)
-
-
-class SessionGate:
-    """Whose session a token is. It asks the store every few seconds a session, and while the store is away
-    believes what it last said, within the session's own limits: a watch does not end with the database."""
-
-    def __init__(self, engine: Engine, *, rules: AccountRules, clock: Clock | None = None) -> None:
-        self._engine = engine
-        self._rules = rules
-        self._clock = clock or SystemClock()
-        self._remembered: dict[bytes, _Remembered] = {}
-        self._lock = threading.Lock()
-
-    def find(self, token: str) -> Person | None:
-        """The person of a session that is open; None where it is unknown, expired or idle too long.
-
-        Raises StoreUnavailable for a session that this process does not know yet.
-        """
-        return self._find(token_hash(token))
-
-    def again(self, person: Person) -> Person | None:
-        """The same person as they are now; None where their session is over. Errors as `find`."""
-        return self._find(person.session_id)
-
-    def _find(self, session_id: bytes) -> Person | None:
-        now_us = self._clock.now_us()
-        with self._lock:
-            known = self._remembered.get(session_id)
-        if known is None or now_us - known.checked_at_us > _CACHE_S * US_PER_S:
-            if known is not None:
-                # while this request waits for a store that hangs, the others of the session go on
-                known.checked_at_us = now_us + _HUNG_S * US_PER_S
-            try:
-                known = self._ask(session_id, now_us=now_us)
-            except StoreUnavailable:
-                if known is None:
-                    raise
-                known.checked_at_us = now_us
-        if known is None or not self._open(known.person, now_us=now_us):
-            self.forget(session_id)
-            return None
-        return known.person
-
-    def forget(self, session_id: bytes) -> None:
-        """Ask the store the next time."""
-        with self._lock:
-            self._remembered.pop(session_id, None)
-
-    def forget_all(self) -> None:
-        """Ask the store the next time, for every session: somebody's rights or sessions were changed."""
-        with self._lock:
-            self._remembered.clear()
-
-    def touch(self, person: Person) -> None:
-        """The person used keyboard or pointer: their session is not idle."""
-        now_us = self._clock.now_us()
-        with self._lock:
-            known = self._remembered.get(person.session_id)
-            if known is None or now_us - known.touched_at_us < _TOUCH_EVERY_US:
-                return
-            known.touched_at_us = now_us
-        with shared_session(self._engine) as session:
-            touch_session(session, person.session_id, now_us=now_us)
-
-    def _ask(self, session_id: bytes, *, now_us: int) -> _Remembered | None:
-        with shared_session(self._engine) as session:
-            found = find_session(session, session_id)
-        if found is None or found.user.disabled:
-            return None
-        person = Person(
-            user=found.user,
-            session_id=session_id,
-            expires_at_us=found.expires_at_us,
-            active_at_us=found.last_seen_us,
-            due=self._rules.due(found.user, second_factor=found.second_factor, code_due=found.code_due),
-        )
-        with self._lock:
-            before = self._remembered.pop(session_id, None)
-            while len(self._remembered) >= _CACHE_LIMIT:
-                self._remembered.pop(next(iter(self._remembered)))
-            touched = before.touched_at_us if before else 0
-            known = _Remembered(person=person, checked_at_us=now_us, touched_at_us=touched)
-            self._remembered[session_id] = known
-        return known
-
-    def _open(self, person: Person, *, now_us: int) -> bool:
-        return not person.user.disabled and now_us < self._rules.ends_at_us(person.expires_at_us, person.active_at_us)

@@ -182,7 +182,9 @@ def _facilities(console: Console, words: str, language: str) -> list[Found]:
             kind=FoundKind.FACILITY,
             key=facility.facility_id,
             title=facility.name_ja if language == "ja" else facility.name_en,
-            detail=f"{text(language, f'search.facility.{facility.kind.value}')} · {facility.municipality}",
+            detail=" · ".join(
+                part for part in (text(language, f"facility.kind.{facility.kind.value}"), facility.municipality) if part
+            ),
             position=facility.position,
         )
         for facility in console.facilities

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import User
-from command.operations.people import Accounts, BadAccount, Permission, Person, token_hash
+from command.operations.people import Accounts, BadAccount, Permission, Person, refuse_bad_areas, token_hash
 from command.store.audit import append_audit
 from command.store.engine import shared_session
 from command.store.people import UnknownUser, find_user_by_login
@@ -40,7 +40,9 @@ _TOUCH_EVERY_US: Final = 60 * US_PER_S
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiToken:
-    """A token as its owner sees it. scopes: what it was made for, whatever the owner may now."""
+    """A token as its owner sees it. scopes, areas: what it was made for, whatever the owner may now. areas is None
+    where it has those of its owner.
+    """
 
     token_id: uuid.UUID
     name: str
@@ -49,6 +51,7 @@ class ApiToken:
     expires_at_us: int
     last_used_us: int | None
     expired: bool
+    areas: frozenset[str] | None
 
 
 class ApiTokens:
@@ -62,8 +65,20 @@ class ApiTokens:
         self._clock = clock or SystemClock()
         self.longest_days = longest_days
 
-    def create(self, person: Person, password: str, *, name: str, scopes: frozenset[Permission], days: int) -> str:
-        """The token, shown this once. Raises PasswordRefused, SignInRefused, BadAccount, Forbidden."""
+    def create(
+        self,
+        person: Person,
+        password: str,
+        *,
+        name: str,
+        scopes: frozenset[Permission],
+        days: int,
+        areas: frozenset[str] | None = None,
+        known: Collection[str] = (),
+    ) -> str:
+        """The token, shown this once. areas: slugs that it is limited to, None for those of the person, now and later;
+        known: slugs of areas that there are. Raises PasswordRefused, SignInRefused, BadAccount, Forbidden.
+        """
         self._accounts.check_password(person, password)
         kept, now_us = " ".join(name.split()), self._clock.now_us()
         if not 0 < len(kept) <= NAME_LIMIT:
@@ -72,8 +87,10 @@ class ApiTokens:
             raise BadAccount("account.token_no_scope")
         if not 1 <= days <= self.longest_days:
             raise BadAccount("account.token_days_bad", limit=self.longest_days)
+        if areas is not None:
+            refuse_bad_areas(areas, known=known if person.areas is None else person.areas)
         for scope in scopes:
-            person.must(scope)
+            person.must_somewhere(scope)
         token, user = PREFIX + secrets.token_urlsafe(32), person.user
         stored = StoredToken(
             token_id=uuid.uuid4(),
@@ -82,6 +99,7 @@ class ApiTokens:
             created_at_us=now_us,
             expires_at_us=now_us + days * _DAY_S * US_PER_S,
             last_used_us=None,
+            areas=None if areas is None else tuple(sorted(areas)),
         )
         with shared_session(self._engine) as session:
             drop_tokens(session, user.user_id, expired_before_us=now_us)
@@ -89,6 +107,7 @@ class ApiTokens:
                 raise BadAccount("account.token_too_many", limit=TOKENS_A_PERSON)
             add_token(session, user.user_id, stored, token_hash=token_hash(token))
             detail = {"token": str(stored.token_id), "name": kept, "scopes": stored.scopes, "days": days}
+            detail |= {} if stored.areas is None else {"areas": stored.areas}
             self._audit(session, user, "token.created", by=user.login, **detail)
         return token
 
@@ -105,6 +124,7 @@ class ApiTokens:
                     expires_at_us=each.expires_at_us,
                     last_used_us=each.last_used_us,
                     expired=each.expires_at_us <= now_us,
+                    areas=None if each.areas is None else frozenset(each.areas),
                 )
                 for each in list_tokens(session, user.user_id)
             ]
@@ -152,6 +172,7 @@ class ApiTokens:
             expires_at_us=token.expires_at_us,
             active_at_us=now_us,
             scopes=_permissions(token.scopes),
+            token_areas=None if token.areas is None else frozenset(token.areas),
         )
 
     def _audit(self, session: Session, user: User, action: str, *, by: str, **detail: object) -> None:

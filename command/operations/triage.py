@@ -19,6 +19,7 @@ from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position, distances_m
 from command.domain.realm import Realm
 from command.i18n import text
 from command.operations.people import Permission, Person
+from command.operations.territory import must_at
 from command.store.alerts import AlreadyAcknowledged, UnknownAlert, acknowledge_alert
 from command.store.audit import append_audit
 from command.store.engine import realm_session
@@ -31,8 +32,10 @@ __all__ = [
     "Gazetteer",
     "UnknownAlert",
     "acknowledge",
+    "compass_point",
     "dms",
     "explain",
+    "initial_bearing_deg",
 ]
 
 COMMENT_LIMIT: Final = 1_000
@@ -63,16 +66,19 @@ class Gazetteer:
         name = facility.name_ja if language == "ja" else facility.name_en
         if metres[nearest] < _AT_M:
             return text(language, "place.at", name=name)
-        compass = text(language, "place.compass").split(",")
-        sixteenth = round(initial_bearing_deg(facility.position, position) / 22.5) % 16
         distance = float(metres[nearest]) / METRES_PER_NAUTICAL_MILE
         return text(
             language,
             "place.from",
             name=name,
-            bearing=compass[sixteenth],
+            bearing=compass_point(initial_bearing_deg(facility.position, position), language),
             distance=f"{distance:.1f}" if distance < 10.0 else f"{distance:.0f}",
         )
+
+
+def compass_point(bearing_deg: float, language: str) -> str:
+    """One of the sixteen points, `北北東`."""
+    return text(language, "place.compass").split(",")[round(bearing_deg / 22.5) % 16]
 
 
 def initial_bearing_deg(a: Position, b: Position) -> float:
@@ -117,12 +123,13 @@ def acknowledge(
 
     Raises Forbidden, BadComment, UnknownAlert, AlreadyAcknowledged and StoreUnavailable.
     """
-    person.must(Permission.ACKNOWLEDGE)
+    person.must_somewhere(Permission.ACKNOWLEDGE)
     kept = " ".join(comment.split())
     if len(kept) > COMMENT_LIMIT:
         raise BadComment(text(language, "triage.comment_too_long", limit=COMMENT_LIMIT, given=len(kept)))
     with realm_session(engine, realm) as session:
         alert = acknowledge_alert(session, alert_id, by=person.user.login, comment=kept, now_us=now_us)
+        must_at(session, person, Permission.ACKNOWLEDGE, alert)
         append_audit(
             session,
             actor=person.user.login,

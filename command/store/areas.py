@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -38,6 +39,13 @@ def latest_areas(session: Session) -> list[Area]:
 def current_areas(session: Session) -> list[Area]:
     """The version that holds of each area that is watched, by slug."""
     return [area for area in latest_areas(session) if not area.retired]
+
+
+def areas_called(session: Session, slugs: Collection[str]) -> list[Area]:
+    """The newest version of each area that has one of these slugs, those that are retired too, by slug."""
+    newest_first = select(AREA_VERSION).order_by(AREA_VERSION.c.slug, AREA_VERSION.c.version.desc())
+    of_these = newest_first.where(AREA_VERSION.c.slug.in_(slugs))
+    return [_area(row) for row in session.execute(of_these.ext(distinct_on(AREA_VERSION.c.slug)))]
 
 
 def area_versions(session: Session, slug: str, *, limit: int) -> list[Area]:

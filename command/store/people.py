@@ -55,11 +55,13 @@ def user_of(row: Row[Any]) -> User:
         roles=frozenset(Role(role) for role in row.roles),
         must_change_password=row.must_change_password,
         disabled=row.disabled,
+        areas=None if row.areas is None else frozenset(row.areas),
+        issuer=row.issuer,
     )
 
 
-def create_user(session: Session, user: User, *, password_hash: str, now_us: int) -> None:
-    """Add an account. Raises LoginTaken."""
+def create_user(session: Session, user: User, *, password_hash: str, now_us: int, subject: str | None = None) -> None:
+    """Add an account. subject: what the user's provider calls them, where they have one. Raises LoginTaken."""
     try:
         with session.begin_nested():
             session.execute(
@@ -71,6 +73,9 @@ def create_user(session: Session, user: User, *, password_hash: str, now_us: int
                     password_hash=password_hash,
                     must_change_password=user.must_change_password,
                     disabled=user.disabled,
+                    areas=_written(user.areas),
+                    issuer=user.issuer,
+                    subject=subject,
                     created_at=now_us,
                     password_set_at=now_us,
                 )
@@ -85,6 +90,13 @@ def find_user_by_login(session: Session, login: str) -> User | None:
     return None if row is None else user_of(row)
 
 
+def find_user_by_subject(session: Session, *, issuer: str, subject: str) -> User | None:
+    """The account of somebody as their provider calls them; None where there is none."""
+    query = select(PERSON).where(PERSON.c.issuer == issuer, PERSON.c.subject == subject)
+    row = session.execute(query).one_or_none()
+    return None if row is None else user_of(row)
+
+
 def find_user(session: Session, user_id: uuid.UUID) -> User | None:
     """The account of this id; None where there is none."""
     row = session.execute(select(PERSON).where(PERSON.c.user_id == user_id)).one_or_none()
@@ -92,10 +104,9 @@ def find_user(session: Session, user_id: uuid.UUID) -> User | None:
 
 
 def save_rights(session: Session, user: User) -> None:
-    """Store the roles of an account and whether it is disabled."""
-    session.execute(
-        update(PERSON).where(PERSON.c.user_id == user.user_id).values(roles=sorted(user.roles), disabled=user.disabled)
-    )
+    """Store the roles of an account, the areas that they are limited to, and whether it is disabled."""
+    rights = {"roles": sorted(user.roles), "areas": _written(user.areas), "disabled": user.disabled}
+    session.execute(update(PERSON).where(PERSON.c.user_id == user.user_id).values(rights))
 
 
 def lock_admins(session: Session) -> list[User]:
@@ -239,6 +250,10 @@ def count_login_failures(session: Session, login: str, *, since_us: int) -> int:
 def clear_login_failures(session: Session, login: str) -> None:
     """A sign-in succeeded: its failures no longer count."""
     session.execute(delete(LOGIN_FAILURE).where(_same_login(LOGIN_FAILURE.c.login, login)))
+
+
+def _written(areas: frozenset[str] | None) -> list[str] | None:
+    return None if areas is None else sorted(areas)
 
 
 def _same_login(column: ColumnElement[str], login: str) -> ColumnElement[bool]:

@@ -56,6 +56,9 @@ PERSON: Final = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Microseconds, nullable=False),
     Column("password_set_at", Microseconds, nullable=False),
+    Column("areas", ARRAY(SafeText)),
+    Column("issuer", SafeText),
+    Column("subject", SafeText),
 )
 
 WEB_SESSION: Final = Table(
@@ -99,6 +102,7 @@ API_TOKEN: Final = Table(
     Column("created_at", Microseconds, nullable=False),
     Column("expires_at", Microseconds, nullable=False),
     Column("last_used_at", Microseconds),
+    Column("token_areas", ARRAY(SafeText)),
 )
 
 LOGIN_FAILURE: Final = Table(
@@ -128,18 +132,24 @@ AUDIT_HEAD: Final = Table(
     Column("line", SafeText, nullable=False),
 )
 
-FACILITY: Final = Table(
-    "facility",
+FACILITY_VERSION: Final = Table(
+    "facility_version",
     SHARED_TABLES,
     Column("facility_id", SafeText, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("origin", SafeText, nullable=False),
     Column("kind", SafeText, nullable=False),
     Column("name_ja", SafeText, nullable=False),
     Column("name_en", SafeText, nullable=False),
     Column("prefecture", SafeText, nullable=False),
     Column("municipality", SafeText, nullable=False),
     Column("position", point_column_type(), nullable=False),
-    Column("stated_distance_km", Double, nullable=False),
+    Column("stated_distance_km", Double),
     Column("source_note", SafeText, nullable=False),
+    Column("author", SafeText, nullable=False),
+    Column("valid_from", Microseconds, nullable=False),
+    Column("retired", Boolean, nullable=False),
+    Column("revision", BigInteger, Identity(always=True), nullable=False),
 )
 
 # What each realm has for itself.

@@ -17,7 +17,9 @@ from command.store.tables import API_TOKEN, PERSON
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredToken:
-    """One token of a person. scopes: names of permissions."""
+    """One token of a person. scopes: names of permissions. areas: slugs that it is limited to, None for those of its
+    owner.
+    """
 
     token_id: uuid.UUID
     name: str
@@ -25,6 +27,7 @@ class StoredToken:
     created_at_us: int
     expires_at_us: int
     last_used_us: int | None
+    areas: tuple[str, ...] | None = None
 
 
 def add_token(session: Session, user_id: uuid.UUID, token: StoredToken, *, token_hash: bytes) -> None:
@@ -36,6 +39,7 @@ def add_token(session: Session, user_id: uuid.UUID, token: StoredToken, *, token
             token_sha256=token_hash,
             name=token.name,
             scopes=list(token.scopes),
+            token_areas=None if token.areas is None else list(token.areas),
             created_at=token.created_at_us,
             expires_at=token.expires_at_us,
         )
@@ -90,4 +94,5 @@ def _token(row: Row[Any]) -> StoredToken:
         created_at_us=row.created_at,
         expires_at_us=row.expires_at,
         last_used_us=row.last_used_at,
+        areas=None if row.token_areas is None else tuple(row.token_areas),
     )

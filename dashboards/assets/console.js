@@ -4,6 +4,7 @@
   "use strict";
   const PULSE_EVERY_MS = 1000;
   const BEAT_EVERY = 2;
+  const FOLLOWS = ["detail", "list"];  // what on the right changes with time; the server is not asked for the rest
   const SILENT_AFTER_S = 6;
   const ACTIVE_EVERY_MS = 60000;
   const TOAST_MS = 4000;
@@ -83,7 +84,7 @@
     try {
       const answer = await fetch("/api/pulse", { cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return;
       }
       if (answer.ok) heard(await answer.json());
@@ -104,7 +105,10 @@
     }
     if (state.may.read_incidents && (!before || before.incidents_revision !== answer.incidents_revision)) setProps("incidents-revision", { data: answer.incidents_revision });
     state.beat += 1;
-    if (state.beat % BEAT_EVERY === 0) setProps("beat", { data: state.beat });
+    if (state.beat % BEAT_EVERY === 0) {
+      setProps("beat", { data: state.beat });
+      if (FOLLOWS.includes(state.side)) setProps("side-beat", { data: state.beat });
+    }
     tick();
   }
 
@@ -254,7 +258,7 @@
         closeAck();
         toast(t("triage.done", { what }));
       } else if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
       } else {
         const problem = await answer.json().catch(() => ({}));
         ackError(answer.status === 409 ? t("triage.already") : t("triage.failed", { why: problem.detail || answer.status }));
@@ -368,7 +372,8 @@
     const input = document.createElement(place.dataset.lines ? "textarea" : "input");
     Object.assign(input, place.dataset.lines ? { rows: Number(place.dataset.lines) } : { type: "text" });
     Object.assign(input, { id: place.dataset.input, maxLength: Number(place.dataset.limit),
-      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false });
+      placeholder: place.dataset.hint, autocomplete: "off", spellcheck: false,
+      ariaRequired: place.dataset.needed ? "true" : null });
     place.append(input);
   }
 

@@ -120,7 +120,7 @@
       const file = body instanceof Blob;
       const answer = await post(path, file ? body : JSON.stringify(body), file ? "application/octet-stream" : "application/json", { method, headers });
       if (answer.status === 401) {
-        window.location.assign("/login?ended=1");
+        window.location.assign(`/login?ended=1${window.location.hash}`);
         return false;
       }
       const told = await answer.json().catch(() => ({}));
@@ -394,7 +394,10 @@
   document.addEventListener("submit", (event) => {
     if (!submit[event.target.id]) return;
     event.preventDefault();
-    submit[event.target.id]();
+    const empty = [...event.target.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
+    if (!empty) return submit[event.target.id]();
+    fail(event.target.id, t("incident.desk.missing", { what: empty.labels[0].textContent }));
+    return empty.focus();
   });
   // chosen on the map
   document.addEventListener("mizugiwa:incident", (event) => {

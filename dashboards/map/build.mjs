@@ -1,5 +1,6 @@
 // Bundles src/main.ts into ../assets/map: one script and one style sheet, which Dash loads by themselves, with
-// MapLibre's worker, the symbols of MIL-STD-2525 and the fonts beside them. Nothing in the result names another host.
+// MapLibre's worker, the symbols of MIL-STD-2525 and the fonts beside them. Nothing in the result names another host. The same
+// typeface goes as whole files into ../../command/documents/fonts, where printed documents take it from.
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -41,3 +42,11 @@ for (const name of [...packages].sort()) {
 await writeFile(`${out}LICENSES.txt`, texts.join(`\n${"=".repeat(80)}\n`));
 
 await copyFile(here("node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"), `${out}maplibre-gl-worker.mjs`);
+
+const typeface = "node_modules/@expo-google-fonts/noto-sans-jp";
+const printed = here("../../command/documents/fonts/");
+await rm(printed, { recursive: true, force: true });
+await mkdir(printed, { recursive: true });
+await copyFile(here(`${typeface}/400Regular/NotoSansJP_400Regular.ttf`), `${printed}NotoSansJP-Regular.ttf`);
+await copyFile(here(`${typeface}/700Bold/NotoSansJP_700Bold.ttf`), `${printed}NotoSansJP-Bold.ttf`);
+await copyFile(here(`${typeface}/LICENSE_FONT`), `${printed}OFL.txt`);

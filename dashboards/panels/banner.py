@@ -33,6 +33,7 @@ class Banner:
         return html.Header(
             className="banner",
             children=[
+                html.H1(view.t("console.name"), className="unseen"),
                 html.Div(
                     className="banner-row",
                     children=[

@@ -73,7 +73,7 @@ class Drawer:
             Output("detail", "children"),
             Output("detail-shown", "data"),
             Input("map-selected", "data"),
-            Input("beat", "data"),
+            Input("side-beat", "data"),
             State("detail-shown", "data"),
             prevent_initial_call=True,
         )

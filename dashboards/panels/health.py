@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, html, no_update
 from dash.development.base_component import Component
 
@@ -15,6 +14,7 @@ from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.console_health import LAG_WATCH_S, OFFSET_WATCH_S, ConsoleHealth, Level
 from command.operations.people import Permission, current_language
+from dashboards.dialog import dialog
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.words import age, jst_clock
@@ -41,13 +41,16 @@ class Health:
                 html.Span(view.t("health.title"), className="label"),
                 html.Div(strip(view.console.health, view.language), id="health-strip", className="strip"),
                 html.Button([view.t("tracks.title"), html.Kbd("T")], type="button", **marks(data_side="list")),
+                html.Button(
+                    [view.t("facilities.title"), html.Kbd("B")], type="button", **marks(data_side="facilities")
+                ),
                 html.Button([view.t("console.detail"), html.Kbd("H")], id="health-open", type="button"),
-                dmc.Modal(
-                    id="health-modal",
+                dialog(
+                    view,
+                    "health-modal",
                     title=view.t("health.title"),
-                    size="80rem",
-                    closeButtonProps={"aria-label": view.t("console.close")},
                     children=html.Div(id="health-detail"),
+                    size="80rem",
                 ),
             ],
         )

@@ -93,32 +93,45 @@ class IncidentDrawer:
     def _read(self, console: Console, incident_id: uuid.UUID, person: Person, language: str) -> Any:
         try:
             incident = console.desk.get(incident_id, language=language)
+            hand = console.hand_of(person, incident)
             log = console.desk.log(incident_id, limit=self._config.log + 1, language=language)
             alerts = console.alerts_named(incident.cited.alerts[-self._config.alerts :])
         except IncidentNotFound:
             return html.P(text(language, "incident.desk.gone"), className="empty")
         except StoreUnavailable:
             return html.P(text(language, "incident.desk.none_read"), className="empty")
+        outside = [html.P(text(language, "scope.mark_help"), className="outside")] if hand is not person else []
         return [
-            _head(incident, person, language),
-            _steps(incident, person, language),
-            _facts(console, incident, person, language),
-            *_tasks(incident, person, language),
-            *_linked(console, incident, alerts, person, language),
-            *_files(incident, person, language),
+            _head(incident, hand, language),
+            *outside,
+            _steps(incident, hand, language),
+            _facts(console, incident, hand, language),
+            *_tasks(incident, hand, language),
+            *_linked(console, incident, alerts, hand, language),
+            *_files(incident, hand, language),
             *_log(log, self._config.log, language),
         ]
 
 
 def _head(incident: Incident, person: Person, language: str) -> Component:
     word = incident.severity.word
-    buttons = []
+    buttons: list[Component] = []
     if person.may(Permission.MANAGE_INCIDENTS) and incident.is_open:
         buttons += [
             html.Button(text(language, "incident.desk.edit"), id="incident-edit", type="button"),
             html.Button(text(language, "incident.desk.merge"), id="incident-merge", type="button"),
             html.Button(text(language, "incident.desk.split"), id="incident-split", type="button"),
         ]
+    buttons.append(
+        html.A(
+            text(language, "incident.desk.pdf"),
+            href=f"/api/incidents/{incident.incident_id}.pdf",
+            id="incident-pdf",
+            className="button",
+            download="",
+            title=text(language, "incident.desk.pdf_title", number=incident.number),
+        )
+    )
     buttons.append(html.Button("×", id="incident-close", type="button", title=text(language, "drawer.back")))
     return html.Div(
         id="incident-head",
@@ -413,7 +426,9 @@ def _files(incident: Incident, person: Person, language: str) -> list[Component]
                     file.name,
                     href=f"/api/incidents/{incident.incident_id}/attachments/{file.attachment_id}",
                     id=f"file-{file.attachment_id}",
-                ),
+                )
+                if person.may(Permission.READ_INCIDENT_FILES)
+                else html.Span(file.name),
                 html.Span(f"{size_words(file.size_bytes)}  {file.added_by} {jst_clock(file.added_at_us)}"),
                 html.Code(f"SHA-256 {file.sha256[:16]}…", title=file.sha256),
             ],
@@ -473,9 +488,9 @@ def _task_form(view: View) -> Component:
         children=[
             html.P(view.t("incident.desk.give_task"), className="ack-what"),
             html.Label(view.t("incident.task"), htmlFor="incident-task-title"),
-            plain_input("incident-task-title", limit=TASK_LIMIT),
+            plain_input("incident-task-title", limit=TASK_LIMIT, needed=True),
             html.Label(view.t("incident.assignee"), htmlFor="incident-task-assignee"),
-            plain_input("incident-task-assignee", limit=ASSIGNEE_LIMIT),
+            plain_input("incident-task-assignee", limit=ASSIGNEE_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-task-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-task"),
@@ -492,7 +507,7 @@ def _join_form(view: View) -> Component:
         children=[
             html.P(view.t("incident.desk.join"), className="ack-what"),
             html.Label(view.t("login.login"), htmlFor="incident-join-login"),
-            plain_input("incident-join-login", limit=LOGIN_LIMIT),
+            plain_input("incident-join-login", limit=LOGIN_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-join-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-join"),
@@ -516,9 +531,9 @@ def _split_form(view: View) -> Component:
                 **marks(aria_label=view.t("incident.desk.split_parts")),
             ),
             html.Label(view.t("incident.title"), htmlFor="incident-part-title"),
-            plain_input("incident-part-title", limit=TITLE_LIMIT),
+            plain_input("incident-part-title", limit=TITLE_LIMIT, needed=True),
             html.Label(view.t("incident.desk.reason_needed"), htmlFor="incident-part-reason"),
-            plain_input("incident-part-reason", limit=REASON_LIMIT),
+            plain_input("incident-part-reason", limit=REASON_LIMIT, needed=True),
             html.P(view.t("incident.desk.form_help"), className="help"),
             html.P(id="incident-part-error", className="error", role="alert", hidden=True),
             _buttons(view, "incident-part"),

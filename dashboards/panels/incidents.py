@@ -196,7 +196,7 @@ def _form(view: View) -> Component:
                 id="incident-type",
             ),
             html.Label(view.t("incident.title"), htmlFor="incident-title"),
-            plain_input("incident-title", limit=TITLE_LIMIT),
+            plain_input("incident-title", limit=TITLE_LIMIT, needed=True),
             html.Label(view.t("incident.severity"), htmlFor="incident-severity"),
             html.Select(
                 [html.Option(view.t(f"severity.{s.word}"), value=s.word) for s in SEVERITIES], id="incident-severity"
@@ -226,7 +226,7 @@ def _choose_form(view: View) -> Component:
             html.Div(
                 [
                     html.Label(view.t("incident.desk.reason_needed"), htmlFor="incident-choose-reason"),
-                    plain_input("incident-choose-reason", limit=REASON_LIMIT),
+                    plain_input("incident-choose-reason", limit=REASON_LIMIT, needed=True),
                 ],
                 id="incident-choose-why",
             ),

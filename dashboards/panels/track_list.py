@@ -97,7 +97,7 @@ class TrackList:
             Input("side", "data"),
             Input("search", "data"),
             Input("map-hidden", "data"),
-            Input("beat", "data"),
+            Input("side-beat", "data"),
             prevent_initial_call=True,
         )
         @needs(Permission.WATCH)

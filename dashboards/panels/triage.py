@@ -161,6 +161,8 @@ def _row(console: Console, alert: Alert, language: str) -> Component:
     handled = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     if handled is not None:
         state.append(text(language, "triage.incident", number=handled.number))
+    if console.hand_of(current_person(), alert) is not current_person():
+        state.append(text(language, "scope.mark"))
     waiting = alert.acknowledged_at_us is None
     return html.Div(
         key=str(alert.alert_id),

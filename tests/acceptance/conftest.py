@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from command.services import Endpoints, PrivateServers, free_ports, locate_services, stop_services
 
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 VERBS = ("intake", "dispatch", "gateway", "web", "drill")
 
 
@@ -52,6 +58,34 @@ class Running:
     @property
     def endpoints(self) -> Endpoints:
         return locate_services(self.data_dir, database_url=None, amqp_url=None)
+
+    @property
+    def first_login(self) -> dict[str, str]:
+        """The login and the password that the terminal showed."""
+        found = re.search(r"first login: (?P<login>\S+)\s+password: (?P<password>\S+)", self.terminal)
+        assert found is not None
+        return found.groupdict()
+
+    @contextmanager
+    def responder(self, realm: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """A responder's client of the team `duty`, and the alert bodies that it has printed so far."""
+        printed = self.data_dir / f"responder-{realm}"
+        words = ["responder", "--team", "duty", "--realm", realm, "--json"]
+
+        def heard() -> list[dict[str, Any]]:
+            lines = printed.read_text("utf-8").splitlines()
+            return [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
+
+        with (
+            printed.open("wb") as out,
+            subprocess.Popen(
+                [sys.executable, "-m", "command.cli", *words], env=self.env, stdout=out, stderr=subprocess.DEVNULL
+            ) as client,
+        ):
+            try:
+                yield heard
+            finally:
+                client.terminate()
 
     def start(self) -> None:
         greeted = self.terminal.count(self.address) if (self.data_dir / "terminal").exists() else 0
@@ -139,3 +173,23 @@ def expected_alerts(repository: Path) -> list[dict[str, Any]]:
     path = repository / "command" / "operations" / "drills" / "tsushima_night.expected.json"
     loaded: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
     return loaded
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test where it asks another machine for anything, or a script fails."""
+    outside: list[str] = []
+    broken: list[str] = []
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    yield page
+    page.close()
+    assert not outside
+    assert not broken
+
+
+def is_outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"

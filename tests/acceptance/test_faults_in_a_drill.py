@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -48,12 +44,6 @@ def observation_ids(dsn: str) -> set[Any]:
         return {row[0] for row in connection.execute(query)}
 
 
-def heard(path: Path) -> list[dict[str, Any]]:
-    """The alert bodies that the responder's client printed."""
-    lines = path.read_text("utf-8").splitlines()
-    return [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
-
-
 def key(body: dict[str, Any]) -> tuple[str, str, str | None]:
     area = body.get("area")
     return body["rule"], body["subject"], None if area is None else area["slug"]
@@ -64,36 +54,23 @@ def test_every_expected_alert_is_consumed_under_one_id_whatever_is_killed(
     start_up: Callable[..., Any],
     eventually: Callable[..., None],
     expected_alerts: list[dict[str, Any]],
-    tmp_path: Path,
 ) -> None:
     # given the drill at ten times the clock, and a responder's client of its only team
     running = start_up("--drill", "tsushima-night", "--speed", "10")
-    printed = tmp_path / "printed"
-    with (
-        printed.open("wb") as out,
-        subprocess.Popen(
-            [sys.executable, "-m", "command.cli", *f"responder --team duty --realm {REALM} --json".split()],
-            env=running.env,
-            stdout=out,
-            stderr=subprocess.DEVNULL,
-        ) as responder,
-    ):
-        try:
-            kill_everything_once(running, eventually, printed)
-            wanted = {(a["rule"], a["subject"], a["area"]) for a in expected_alerts}
-            # when the scenario has passed its last expected alert
-            deadline = monotonic() + 240.0
-            while monotonic() < deadline and (wanted - {key(body) for body in heard(printed)}):
-                sleep(0.5)
-        finally:
-            responder.terminate()
+    with running.responder(REALM) as heard:
+        kill_everything_once(running, eventually, heard)
+        wanted = {(a["rule"], a["subject"], a["area"]) for a in expected_alerts}
+        # when the scenario has passed its last expected alert
+        deadline = monotonic() + 240.0
+        while monotonic() < deadline and (wanted - {key(body) for body in heard()}):
+            sleep(0.5)
 
     # then each was consumed under exactly one alert_id, and nothing else was
     ids = defaultdict(set)
-    for body in heard(printed):
+    for body in heard():
         ids[key(body)].add(body["alert_id"])
     assert {k: len(v) for k, v in ids.items()} == dict.fromkeys(wanted, 1)
-    severities = {key(body): body["severity"] for body in heard(printed) if body["revision"] == 1}
+    severities = {key(body): body["severity"] for body in heard() if body["revision"] == 1}
     for alert in expected_alerts:
         assert severities[alert["rule"], alert["subject"], alert["area"]] == alert["severity"]
 
@@ -108,7 +85,9 @@ def test_every_expected_alert_is_consumed_under_one_id_whatever_is_killed(
     assert running.left_over() == []
 
 
-def kill_everything_once(running: Any, eventually: Callable[..., None], printed: Path) -> None:
+def kill_everything_once(
+    running: Any, eventually: Callable[..., None], heard: Callable[[], list[dict[str, Any]]]
+) -> None:
     """kill -9 of each child, of both servers and of `up` itself; what was committed before is there after."""
 
     def kill_child(verb: str) -> None:
@@ -123,7 +102,7 @@ def kill_everything_once(running: Any, eventually: Callable[..., None], printed:
         kill_child(verb)
     # What brings the observations is killed when a drone and a vessel have fallen silent, at 59 s and 300 s: a gateway
     # that is away while a silence begins, on a machine where it stays away for minutes of the scenario, hears none.
-    eventually(lambda: any(body["rule"] == "drone_link_lost" for body in heard(printed)), within_s=120.0)
+    eventually(lambda: any(body["rule"] == "drone_link_lost" for body in heard()), within_s=120.0)
     for verb in ("gateway", "drill"):
         kill_child(verb)
     for attribute, name in (("postgres", "postgresql"), ("rabbitmq", "rabbitmq")):

@@ -44,8 +44,37 @@ def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagra
     assert told["ratio"] > 0
 
 
+def test_console_sees_every_vessel_on_the_page_and_each_report_reaches_every_screen() -> None:
+    told = load_bench("console")(vessels=60, near=20, look_s=3.0, consoles=3, watch_s=8.0)
+    page, peer = told["ours"]["page"], told["peer"]["page"]
+    for one in (page["near"], page["all"], peer["near"], peer["all"]):
+        assert one["updates"] > 0
+        assert one["script_ms_per_update"] > 0
+    assert page["near"]["bytes_per_update"] < page["all"]["bytes_per_update"] < peer["all"]["bytes_per_update"]
+    screens = told["ours"]["consoles"]
+    assert screens["connections"] == 3
+    assert screens["reports"] >= 3 * 20
+    assert 0 < screens["p50_ms"] <= screens["p99_ms"] <= screens["max_ms"]
+    assert told["ours"]["counts"] == {"received": told["ours"]["counts"]["received"], "rejected": {}, "shed": {}}
+    assert told["ours"]["counts"]["received"] > 60 * 10
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_fleets_datagrams_say_who_where_and_which_report() -> None:
+    import fleet
+
+    ships = fleet.Fleet(count=50, near=10)
+    places = ships.places(371)
+    for vessel, line in enumerate(ships.lines(371)):
+        told = pyais.decode(line.strip()).asdict()
+        assert (told["mmsi"], told["heading"]) == (fleet.FIRST_MMSI + vessel, 11)
+        assert abs(told["lon"] - places[vessel, 0]) < 1e-5
+        assert abs(told["lat"] - places[vessel, 1]) < 1e-5
+        assert abs(told["course"] - places[vessel, 2]) <= 0.05
+
+
 def test_a_benchmark_that_is_none_is_told_with_those_there_are() -> None:
-    with pytest.raises(BadSettings, match=r"choose from alert-latency, intake"):
+    with pytest.raises(BadSettings, match=r"choose from alert-latency, console, intake"):
         run_bench("speed")
 
 

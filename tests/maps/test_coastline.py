@@ -20,6 +20,7 @@ from maps.coastline import (
     distance_to_coast_m,
     is_on_land,
     land_polygons,
+    land_within,
     read_coastline,
     write_coastline,
 )
@@ -188,3 +189,12 @@ def test_a_file_that_cannot_be_read_says_how_to_get_it_back(tmp_path: Path, dama
             np.savez(path, something=np.zeros(3))
     with pytest.raises(CoastlineUnavailable, match=r"python -m maps\.basemap build"):
         read_coastline(path)
+
+
+@pytest.mark.parametrize("box", [(128.5, 33.5, 130.0, 35.0), (139.6, 35.2, 140.0, 35.7), (0.0, 0.0, 1.0, 1.0)])
+def test_the_land_of_a_box_is_that_of_the_whole_coast_cut_off_at_its_edges(
+    box: tuple[float, float, float, float],
+) -> None:
+    whole = shapely.clip_by_rect(land_polygons(), *box)
+    whole = whole[~shapely.is_empty(whole)]
+    assert land_within(*box).tolist() == whole.tolist()

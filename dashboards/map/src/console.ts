@@ -13,7 +13,7 @@ import { type Connection, Feed, type FeedListener, type Topic as Told } from "./
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { ROOM_SHARE, viewFor } from "./following.js";
-import { type Group, countGroups } from "./groups.js";
+import type { Group, GroupCounts } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
 import { ShownIncidents, incidentLines } from "./incidents.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
@@ -123,6 +123,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly notesButton: ToolButton;
   private selection: Selection = null;
   private state: Connection = "connecting";
+  private toldConnected: boolean | null = null;
   private readonly notices = new Map<Topic, string>();
   private pointer: { readonly lng: number; readonly lat: number } | null = null;
   private ready = false;
@@ -136,8 +137,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private viewTimer: number | undefined;
   private redrawTimer: number | undefined;
 
-  /** areas: as GET /api/areas gave them before there was a map; null where it did not. areasChanged: hears of a change. */
-  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null, private readonly areasChanged: () => void) {
+  /** areas: as GET /api/areas gave them before there was a map; null where it did not. placesChanged: hears of a change. */
+  constructor(private readonly root: HTMLElement, areas: GeoJSON.FeatureCollection | null, private readonly placesChanged: (what: Place) => void) {
     root.classList.add("mz-map");
     if (areas !== null) this.places.areas = areas;
     this.kept = new KeptView(root.dataset.realm ?? "");
@@ -449,11 +450,15 @@ export class MapConsole implements FeedListener, AreaMap {
     this.picture.learnNames(rows);
   }
 
+  counts(counts: GroupCounts): void {
+    this.picture.takeCounts(counts);
+  }
+
   changed(what: Told): void {
-    if (what === "areas") this.loadPlaces();
-    else if (what === "alerts") this.loadAlerts();
+    if (what === "alerts") this.loadAlerts();
     else if (what === "notes") void this.notes.load();
-    else void this.incidents.load();
+    else if (what === "incidents") void this.incidents.load();
+    else this.loadPlaces(what);
   }
 
   connection(state: Connection): void {
@@ -535,7 +540,15 @@ export class MapConsole implements FeedListener, AreaMap {
     else if (what?.type === "incident") openOnPage("incident", what.incident.incidentId);
     else if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
     else if (what?.type === "track") this.chooseTrack(what.track);
-    else this.choose(null);
+    else if (!this.chooseFacility(info)) this.choose(null);
+  }
+
+  /** Facilities are MapLibre's symbols, under those of deck.gl. */
+  private chooseFacility({ x, y }: PickingInfo): boolean {
+    const [found] = this.ready ? this.map.queryRenderedFeatures([x, y], { layers: ["facility"] }) : [];
+    if (found === undefined) return false;
+    openOnPage("facility", String(found.properties.facility_id));
+    return true;
   }
 
   private hovered(info: PickingInfo): void {
@@ -722,7 +735,7 @@ export class MapConsole implements FeedListener, AreaMap {
     if (box !== null) this.showBox([[box[0], box[1]], [box[2], box[3]]]);
     else if (position !== null) this.focus({ ...position, zoom: Math.max(this.map.getZoom(), kind === "place" ? 9 : 11) });
     if (kind === "track") this.choose({ track_id: key });
-    else if (kind === "incident" || kind === "area") openOnPage(kind, key);
+    else if (kind === "incident" || kind === "area" || kind === "facility") openOnPage(kind, key);
     else if (position !== null) this.foundMark.show(this.map, position, title);
     this.announcer.say(title);
   }
@@ -821,7 +834,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private showStatus(): void {
     const { picture } = this;
-    this.chips.show(picture.hidden, picture.aggregates.length > 0 ? null : countGroups(picture.tracks.values(), picture.hidden));
+    this.chips.show(picture.hidden, picture.counts);
     this.status.show(this.state, this.picture, [...this.notices.values()].join(" "));
   }
 
@@ -832,7 +845,10 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private tellPage(): void {
     this.askExtent();
-    setProps("map-status", { data: this.mapStatus() });
+    const connected = this.state === "connected";
+    if (connected === this.toldConnected) return;
+    this.toldConnected = connected;
+    setProps("map-status", { data: { connected } });
   }
 
   /** What is wrong with a part, until it is well again: then with no words. */
@@ -857,22 +873,19 @@ export class MapConsole implements FeedListener, AreaMap {
 
   // what is read by REST
 
-  private loadPlaces(): void {
-    for (const source of ["areas", "facilities"] as const) {
-      getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
-        (body) => {
-          const news = source === "areas" && JSON.stringify(body) !== JSON.stringify(this.places.areas);
-          this.say(source, "");
-          this.places[source] = body;
-          if (this.ready) setPlaces(this.map, source, body);
-          if (news) {
-            this.homeKnown();
-            this.areasChanged();
-          }
-        },
-        (error: Error) => this.notRead(source, error.message),
-      );
-    }
+  private loadPlaces(source: Place): void {
+    getJson<GeoJSON.FeatureCollection>(`/api/${source}`).then(
+      (body) => {
+        const news = JSON.stringify(body) !== JSON.stringify(this.places[source]);
+        this.say(source, "");
+        this.places[source] = body;
+        if (this.ready) setPlaces(this.map, source, body);
+        if (!news) return;
+        if (source === "areas") this.homeKnown();
+        this.placesChanged(source);
+      },
+      (error: Error) => this.notRead(source, error.message),
+    );
   }
 
   private loadAlerts(): void {

@@ -11,7 +11,7 @@ export function setProps(id: string, props: Readonly<Record<string, unknown>>): 
   window.dash_clientside?.set_props?.(id, props);
 }
 
-/** Somebody chose this on the map: the page's script opens its panel (assets/console.js, assets/incidents.js). */
-export function openOnPage(what: "incident" | "area", id: string): void {
+/** Somebody chose this on the map: the page's script opens its panel (assets/console.js, assets/incidents.js, facilities.ts). */
+export function openOnPage(what: "incident" | "area" | "facility", id: string): void {
   document.dispatchEvent(new CustomEvent(`mizugiwa:${what}`, { detail: id }));
 }

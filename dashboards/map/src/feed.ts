@@ -1,11 +1,12 @@
 // The connection to /ws/tracks. It comes back for ever, and silence counts as a lost connection: the server ticks
-// every second.
+// twice a second.
+import type { GroupCounts } from "./groups.js";
 import { decodeFrame, type Frame } from "./protocol.js";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed_out";
 
 /** What the server tells of when somebody changed it, to be read by REST. */
-const TOPICS = ["areas", "alerts", "incidents", "notes"] as const;
+const TOPICS = ["areas", "facilities", "alerts", "incidents", "notes"] as const;
 export type Topic = (typeof TOPICS)[number];
 
 export interface View {
@@ -20,6 +21,8 @@ export interface FeedListener {
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
   changed(what: Topic): void;
+  /** At a low zoom, where the server counts by cells. */
+  counts(counts: GroupCounts): void;
   connection(state: Connection): void;
   refused(reason: string): void;
 }
@@ -98,9 +101,10 @@ export class Feed {
         this.listener.frame(decodeFrame(data));
         return;
       }
-      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string };
+      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string } & GroupCounts;
       const topic = TOPICS.find((known) => known === message.type);
       if (message.type === "names") this.listener.names(message.tracks ?? []);
+      else if (message.type === "counts") this.listener.counts({ of: message.of, hidden: message.hidden, kept: message.kept });
       else if (topic !== undefined) this.listener.changed(topic);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {

@@ -46,7 +46,7 @@ export class StatusLine {
     const now = picture.nowMs;
     put(this.clock, now === null ? "" : clockTime(now));
     const { filtered } = picture;
-    const left = filtered === null ? "" : ` (${filtered > 0 ? text("map.filter.hidden", { n: filtered.toLocaleString("en") }) : text("map.filter.hidden_far")})`;
+    const left = filtered === null ? "" : ` (${text("map.filter.hidden", { n: filtered.toLocaleString("en") })})`;
     put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }) + left);
     const oldest = picture.oldestLiveAgeS();
     put(this.oldest, oldest === null ? "" : text("map.oldest", { age: age(oldest) }));

@@ -9,6 +9,7 @@ import "./tools.css";
 import "./search.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
+import { FacilityPanel } from "./facilities.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
@@ -96,27 +97,35 @@ function mount(): void {
   mounted = mounting;
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
     if (mounted !== mounting) return;
-    mounting.console = new MapConsole(element, known, () => panel?.changed());
+    mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
     if (openIncident !== null) mounting.console.openIncident(openIncident);
     panel?.mapReady();
   });
 }
 
 let panel: AreaPanel | null = null;
+let facilities: FacilityPanel | null = null;
 
-/** The areas panel works without the map too: its table needs no graphics. */
-function mountPanel(): void {
-  const element = document.getElementById("areas-panel");
+/** The panels work without the map too: a table and a list need no graphics. */
+function mountPanels(): void {
+  mountPanel("areas-panel", (element) => (panel = new AreaPanel(element, () => mounted?.console ?? null)));
+  mountPanel("facilities-panel", (element) => {
+    facilities = new FacilityPanel(element, (lon, lat) => mounted?.console?.focus({ lon, lat }));
+  });
+}
+
+function mountPanel(id: string, make: (element: HTMLElement) => void): void {
+  const element = document.getElementById(id);
   if (element === null || element.dataset.mounted === "true") return;
   element.dataset.mounted = "true";
   takeTextsFromPage();
-  panel = new AreaPanel(element, () => mounted?.console ?? null);
+  make(element);
 }
 
 // The page draws its layout when it likes, and again when a person goes elsewhere and comes back.
 new MutationObserver(() => {
-  mountPanel();
+  mountPanels();
   mount();
 }).observe(document.documentElement, { childList: true, subtree: true });
-mountPanel();
+mountPanels();
 mount();

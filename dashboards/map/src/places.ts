@@ -93,9 +93,10 @@ function placeLayers(language: Language): LayerSpecification[] {
       layout: {
         "icon-image": [
           "match", ["get", "kind"],
-          "open_port", "facility-port",
+          ["open_port", "port_facility"], "facility-port",
           "customs_airport", "facility-airport",
-          "facility-customs",
+          ["customs_headquarters", "customs_branch"], "facility-customs",
+          "facility-site",
         ],
         "icon-size": ["interpolate", ["linear"], ["zoom"], 6, 0.75, 11, 1],
         "text-field": ["get", `name_${language}`],
@@ -204,7 +205,7 @@ export function contains(bounds: LngLatBounds, { lon, lat }: { readonly lon: num
   return lon >= bounds.getWest() && lon <= bounds.getEast() && lat >= bounds.getSouth() && lat <= bounds.getNorth();
 }
 
-const FACILITY_KINDS = ["customs", "port", "airport"] as const;
+const FACILITY_KINDS = ["customs", "port", "airport", "site"] as const;
 
 function facilityIcon(kind: (typeof FACILITY_KINDS)[number]): ImageData {
   const canvas = document.createElement("canvas");
@@ -223,9 +224,10 @@ function facilityIcon(kind: (typeof FACILITY_KINDS)[number]): ImageData {
   return context.getImageData(0, 0, 36, 36);
 }
 
-/** Customs: a house with a flag. Port: an anchor. Airport: an aeroplane. In 36 units around the middle. */
+/** Customs: a house with a flag. Port: an anchor. Airport: an aeroplane. Site: a house. In 36 units around the middle. */
 const FACILITY_PATHS = {
   customs: "M-10 11V-1L0-8 10-1V11ZM-3 11V4H3V11M0-8V-15H7V-11H0",
   port: "M0-7V12M-10 3C-10 9-5 12 0 12C5 12 10 9 10 3M-6-3H6M0-7A3.4 3.4 0 1 1 .1-7",
+  site: "M-9 10V-2L0-9 9-2V10ZM-3 10V3H3V10",
   airport: "M0-13V12M0-3L-12 4M0-3L12 4M0 9L-5 13M0 9L5 13",
 } as const;

@@ -44,7 +44,7 @@ async function sent(method: string, path: string, body: BodyInit | object | null
     body: body === null || raw ? body : JSON.stringify(body),
   });
   if (response.ok) return response;
-  if (response.status === 401) location.assign("/login?ended=1");
+  if (response.status === 401) location.assign(`/login?ended=1${location.hash}`);
   const problem = ((await response.json().catch(() => null)) ?? null) as Problem | null;
   throw new RestError(problem?.detail ?? `${path}: ${response.status}`, problem);
 }

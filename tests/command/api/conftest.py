@@ -35,8 +35,10 @@ from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
 from command.operations.codes import CodeKey
 from command.operations.console import Console
-from command.operations.people import AccountRules, Accounts, SessionGate
+from command.operations.people import AccountRules, Accounts
 from command.operations.second_factor import SecondFactors
+from command.operations.session_gate import SessionGate
+from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
 from command.services import Endpoints
 from command.store.alerts import record_findings
@@ -179,6 +181,12 @@ def rate_rules() -> RateRules:
 
 
 @pytest.fixture
+def identity() -> Callable[[Engine, Accounts], SingleSignOn] | None:
+    """Overridden where people sign in at an identity provider."""
+    return None
+
+
+@pytest.fixture
 def basemap(tmp_path: Path) -> Path:
     """10,000 bytes that stand for a basemap: range requests do not read it."""
     path = tmp_path / "japan.pmtiles"
@@ -194,6 +202,7 @@ def web(
     rate_rules: RateRules,
     basemap: Path,
     eventually: Callable[..., None],
+    identity: Callable[[Engine, Accounts], SingleSignOn] | None,
 ) -> Iterator[Web]:
     """The console of a drill, served by uvicorn in a thread, on a fresh database."""
     engine = make_engine(database_url)
@@ -216,6 +225,7 @@ def web(
         basemap=basemap,
         mount=lambda server: mount_console(server, console),
         secure=False,
+        sso=None if identity is None else identity(engine, accounts),
     )
     server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -127,7 +127,7 @@ def test_a_file_of_areas_is_tried_before_it_is_brought_in(page: Page, web: Any, 
     rows = ["name_ja,name_en,kind,position", "厳原湾,Bay,geofence,34.2 129.3", "厳原湾,Bay,geofence,34.2 129.4"]
     enter()
     page.keyboard.press("g")
-    page.locator(".area-files summary").press("Enter")
+    page.locator(".areas-panel .place-files summary").press("Enter")
 
     def choose(last: str) -> None:
         table = "\n".join([*rows, f"厳原湾,Bay,geofence,{last}"]).encode("cp932")
@@ -135,12 +135,12 @@ def test_a_file_of_areas_is_tried_before_it_is_brought_in(page: Page, web: Any, 
 
     # when a file has a wrong line, then the line is told and there is nothing to bring in
     choose("95 129.4")
-    expect(page.locator(".area-import")).to_contain_text("4行目")
-    expect(page.locator(".area-import .wrong")).to_contain_text("緯度95度は地図の範囲外です")
+    expect(page.locator(".areas-panel .place-import")).to_contain_text("4行目")
+    expect(page.locator(".areas-panel .place-import .wrong")).to_contain_text("緯度95度は地図の範囲外です")
     expect(page.locator("#area-file-take")).to_be_hidden()
     # when it is mended, then what it would do is shown, and done on request only
     choose("34.3 129.4")
-    expect(page.locator(".area-import")).to_contain_text("新規")
+    expect(page.locator(".areas-panel .place-import")).to_contain_text("新規")
     assert web.console.area_book.everything() == []
     page.locator("#area-file-take").press("Enter")
     expect(page.locator("[data-area=bay]")).to_contain_text("厳原湾")

@@ -87,6 +87,10 @@ def test_below_zoom_six_a_screen_gets_cells(web: Any, eventually: Callable[..., 
     cells = np.frombuffer(body, AGGREGATE_DTYPE)
     assert len(cells) == count
     assert cells["count"].sum() == 40
+    # and the counts by group for the chips came before them
+    assert reader.told["counts"]["of"]["vessels"] == 40
+    assert reader.told["counts"]["of"]["ours"] == 0
+    assert reader.told["counts"]["hidden"] == 0
 
 
 def test_a_screen_hears_the_clock_every_second_though_nothing_moves(web: Any) -> None:
@@ -142,7 +146,8 @@ def test_a_screen_is_told_of_incidents_where_its_person_may_read_them(
         eventually(told)
         other.frame(5)
         other.frame(5)
-    assert set(other.told) == {"alerts", "areas", "notes"}
+    assert "alerts" in other.told
+    assert "incidents" not in other.told
 
 
 @pytest.mark.parametrize(

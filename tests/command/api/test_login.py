@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from command.domain.people import Role
 from command.operations.people import AccountRules
@@ -151,3 +153,58 @@ class TestIdleSessions:
         with web.client() as client:
             assert web.sign_in(client, "admin", web.first_password).status_code == 303
             assert client.get("/api/session").status_code == 401
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for_and_to_no_other(web: Any) -> None:
+    with web.client() as client:
+        # when somebody opens a page of ours, they are led to it through every step
+        assert client.get("/people?x=1").headers["location"] == "/login?to=%2Fpeople%3Fx%3D1"
+        page = client.get("/login?to=%2Fpeople%3Fx%3D1").text
+        assert 'name="to" value="/people?x=1"' in page
+        form = {"csrf": client.cookies["mizugiwa_form"], "login": "admin", "password": web.first_password}
+        answer = client.post("/login", data={**form, "to": "/people?x=1"})
+        assert answer.headers["location"] == "/password?to=%2Fpeople%3Fx%3D1"
+        assert client.get("/account").headers["location"] == "/password?to=%2Faccount"
+        own = {"current": web.first_password, "new": OWN, "again": OWN, "csrf": client.cookies["_csrf_token"]}
+        assert client.post("/password", data={**own, "to": "/people?x=1"}).headers["location"] == "/people?x=1"
+    # when a link names another site, or what is no page, then it is the console
+    with web.client() as client:
+        for to in (
+            "//evil.test",
+            "https://evil.test/",
+            "/\\evil.test",
+            "/api/alerts",
+            "/x/../people",
+            "/\n/evil",
+            "a" * 2_000,
+        ):
+            assert 'name="to" value="/"' in client.get("/login", params={"to": to}).text, to
+        form = {"csrf": client.cookies["mizugiwa_form"], "login": "admin", "password": OWN, "to": "//evil.test"}
+        assert client.post("/login", data=form).headers["location"] == "/"
+
+
+def test_a_shared_view_and_the_palette_come_along_through_signing_in(web: Any, page: Page) -> None:
+    # given a shared link, opened by somebody who is not signed in and likes it dark
+    page.goto(f"{web.url}/#at=34.45000,129.55000,8.60")
+    page.click("[data-choose=night]")
+    expect(page.locator("html")).to_have_attribute("data-palette", "night")
+    # when they mistype their password, change the language, and sign in with the first password
+    page.fill("#login", "admin")
+    page.fill("#password", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#error")
+    page.click("button[lang=en]")
+    page.fill("#login", "admin")
+    page.fill("#password", web.first_password)
+    page.keyboard.press("Enter")
+    for name, word in (("current", web.first_password), ("new", OWN), ("again", OWN)):
+        page.fill(f"#{name}", word)
+    page.keyboard.press("Enter")
+    # then the console opens at the place of the link, in their palette
+    page.wait_for_selector("#clock-jst:not(:empty)")
+    expect(page).to_have_url(re.compile(r"/#at=34\.45"))
+    expect(page.locator("html")).to_have_attribute("data-palette", "night")
+    # when their session ends meanwhile, they come back to the same
+    web.accounts.revoke_all("admin", by="test")
+    web.gate.forget_all()
+    page.wait_for_url(re.compile(r"/login\?ended=1#at=34\.45"))

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from sqlalchemy import Engine
 from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import InvalidStatus
 
@@ -23,14 +24,19 @@ from command.api.guard import PUBLIC
 from command.api.live import HEARD
 from command.api.web import make_web
 from command.domain.people import Role, User
-from command.operations.access import Mounted, Need, Open, need_of, needs
-from command.operations.people import GRANTS, Permission, Person
+from command.operations.access import Mounted, Need, Open, limited_to_areas, need_of, needs
+from command.operations.codes import CodeKey
+from command.operations.people import GRANTS, Accounts, Permission, Person
+from command.operations.single_sign_on import ClaimRules, SingleSignOn
+from command.services.openid import Provider, Registration
 from dashboards.shell import NEEDS, ConsoleApp
 
 HEADER = """# Who may do what
 
 Written by `tests/command/api/test_rights.py`, which calls each of these as each role; it fails where this page is not
-what came of it (`WRITE_RIGHTS=1` writes it anew). What declares no need is refused to everybody.
+what came of it (`WRITE_RIGHTS=1` writes it anew). What declares no need is refused to everybody. Where `limited`
+says by area, an account or a token with areas ([people.md](people.md)) has it for what lies in them only;
+`tests/command/api/test_rights_by_area.py` tries each, inside and outside.
 
 """
 CALLBACKS = "/_dash-update-component"
@@ -45,6 +51,26 @@ def address(path: str) -> str:
         re.sub(r"\{language\}", "ja", path)
         if "{language}" in path
         else re.sub(r"\{[^}]*\}", str(uuid.UUID(int=0)), path)
+    )
+
+
+@pytest.fixture
+def identity() -> Callable[[Engine, Accounts], SingleSignOn]:
+    """A provider that does not answer: its routes are there all the same."""
+    registration = Registration(
+        issuer="http://localhost:9",
+        client_id="x",
+        client_secret=None,
+        redirect_uri="http://localhost/x",
+        scope="openid",
+    )
+    return lambda engine, accounts: SingleSignOn(
+        engine,
+        accounts=accounts,
+        provider=Provider(registration),
+        rules=ClaimRules(),
+        names={"ja": "x", "en": "x"},
+        key=CodeKey(bytes(32)),
     )
 
 
@@ -102,6 +128,7 @@ class Thing:
     kind: str
     name: str
     need: Need | None
+    limited: bool
     ask: Callable[[Asker], bool]
 
 
@@ -109,7 +136,11 @@ def things(web: Any) -> list[Thing]:
     """Everything that this application answers to, from what it has registered itself."""
     found = [
         Thing(
-            kind="Messages on /ws/tracks", name=kind, need=need_of(hear), ask=lambda who, kind=kind: who.message(kind)
+            kind="Messages on /ws/tracks",
+            name=kind,
+            need=need_of(hear),
+            limited=limited_to_areas(hear),
+            ask=lambda who, kind=kind: who.message(kind),
         )
         for kind, hear in HEARD.items()
     ]
@@ -117,9 +148,16 @@ def things(web: Any) -> list[Thing]:
         if isinstance(route, Mount) or route.path in (CALLBACKS, SHADOWED):
             continue
         need, path = need_of(route.endpoint) or NEEDS.get(route.path), route.path
+        limited = limited_to_areas(route.endpoint)
         if isinstance(route, WebSocketRoute):
             found.append(
-                Thing(kind="Routes", name=f"WS {path}", need=need, ask=lambda who, path=path: who.socket(path))
+                Thing(
+                    kind="Routes",
+                    name=f"WS {path}",
+                    need=need,
+                    limited=limited,
+                    ask=lambda who, path=path: who.socket(path),
+                )
             )
             continue
         found += [
@@ -127,6 +165,7 @@ def things(web: Any) -> list[Thing]:
                 kind="Routes",
                 name=f"{method} {path}",
                 need=need,
+                limited=limited,
                 ask=lambda who, method=method, path=path: who.route(method, path),
             )
             for method in route.methods - {"HEAD"}
@@ -136,6 +175,7 @@ def things(web: Any) -> list[Thing]:
             kind="Callbacks of the page",
             name=output.strip("."),
             need=need_of(spec["callback"]),
+            limited=limited_to_areas(spec["callback"]),
             ask=lambda who, output=output, spec=spec: who.callback(output, spec),
         )
         for output, spec in dash_of(web).callback_map.items()
@@ -184,11 +224,12 @@ def _granted(need: Need | None) -> frozenset[Role]:
 def _tables(came: list[tuple[Thing, dict[Role, bool]]]) -> str:
     tables: list[str] = []
     for title in ("Routes", "Callbacks of the page", "Messages on /ws/tracks"):
-        lines = [f"| | needs | {' | '.join(Role)} |", f"|---|---|{'---|' * len(Role)}"]
+        lines = [f"| | needs | limited | {' | '.join(Role)} |", f"|---|---|---|{'---|' * len(Role)}"]
         for thing, by_role in sorted(came, key=lambda each: (each[0].name.split()[-1], each[0].name)):
             if thing.kind == title:
                 marks = " | ".join("yes" if by_role[role] else "-" for role in Role)
-                lines.append(f"| `{thing.name}` | {thing.need or 'refused'} | {marks} |")
+                limited = "by area" if thing.limited else "-"
+                lines.append(f"| `{thing.name}` | {thing.need or 'refused'} | {limited} | {marks} |")
         tables.append("\n".join((f"## {title}", "", *lines, "")))
     return "\n".join(tables)
 

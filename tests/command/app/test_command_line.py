@@ -12,11 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shapely import box
 
+from command.domain.area import AreaKind
 from command.domain.realm import Realm
 from command.services import Endpoints
-from command.store.engine import make_engine, shared_session
-from command.store.facilities import save_facilities
+from command.store.areas import put_area
+from command.store.engine import make_engine, realm_session, shared_session
+from command.store.facilities import save_shipped
 from command.store.migrations import ensure_realm, migrate
 from maps.reference import reference_facilities
 
@@ -135,7 +138,7 @@ def test_areas_come_in_from_a_file_and_everything_goes_out(
     migrate(engine)
     ensure_realm(engine, Realm.parse("live"), clock=None)
     with shared_session(engine) as session:
-        save_facilities(session, reference_facilities())
+        save_shipped(session, reference_facilities(), 1)
     engine.dispose()
     addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
     (folder / "areas.csv").write_text(
@@ -154,8 +157,38 @@ def test_areas_come_in_from_a_file_and_everything_goes_out(
         assert (folder / f"{what}-live.gpkg").stat().st_size > 0
     again = run(folder, "export", "areas", "--format", "gpkg", settings=addresses)
     assert (again.returncode, "not there yet" in again.stderr) == (2, True)
+    # and what went out comes in again and changes nothing, while a new line is a new facility
+    same = run(folder, "facilities", "import", "facilities-live.gpkg", settings=addresses)
+    assert {line.split()[1] for line in same.stdout.splitlines()} == {"unchanged"}, same.stderr
+    (folder / "own.csv").write_text("name,kind,lat,lon\n倉庫,保税地域,34.2,129.3\n")
+    own = run(folder, "facilities", "import", "own.csv", settings=addresses)
+    assert (own.stdout, own.returncode) == ("2: created facility (倉庫)\n", 0)
     # when a file is wrong, then every error is a line and the exit code says so
     (folder / "areas.csv").write_text("name_ja,position\nA,95 129\nA,34\nA,34 130\n")
     wrong = run(folder, "areas", "import", "areas.csv", settings=addresses)
     assert wrong.returncode == 1
     assert [line.split(":")[0] for line in wrong.stdout.splitlines()[1:]] == ["2", "3"]
+
+
+def test_a_person_is_limited_to_areas_of_any_realm_and_to_none_that_there_is_not(
+    folder: Path, endpoints: Endpoints, database_url: str
+) -> None:
+    # given a person, and an area of the live realm
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, Realm.parse("live"), clock=None)
+    with realm_session(engine, Realm.parse("live")) as session:
+        put_area(session, "iki", AreaKind.GEOFENCE, "壱岐", "Iki", box(129.6, 33.7, 129.8, 33.9), "test", 1)
+    engine.dispose()
+    addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\n'
+    run(folder, "users", "add", "mori", "--name", "森", "--role", "officer", settings=addresses)
+    # when they are limited to it, the list says so
+    done = run(folder, "users", "scope", "mori", "--area", "iki", settings=addresses)
+    assert (done.stdout, done.returncode) == ("mori\tiki\n", 0), done.stderr
+    assert run(folder, "users", "list", settings=addresses).stdout.splitlines()[-1] == "mori\tofficer\t森\tiki"
+    # when it is an area that there is not, or neither way is said, it is one line and nothing changes
+    wrong = run(folder, "users", "scope", "mori", "--area", "atlantis", settings=addresses)
+    assert (wrong.returncode, "atlantis" in wrong.stderr) == (2, True)
+    assert "--whole-coast" in run(folder, "users", "scope", "mori", settings=addresses).stderr
+    # and the whole coast is theirs again
+    assert run(folder, "users", "scope", "mori", "--whole-coast", settings=addresses).stdout == "mori\twhole coast\n"

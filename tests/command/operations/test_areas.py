@@ -15,8 +15,8 @@ from command.domain.area import AreaKind
 from command.domain.clock import ScenarioClock
 from command.domain.people import Role, User
 from command.domain.realm import Realm
-from command.operations.area_drafts import free_slug
-from command.operations.areas import AreaBook, AreaChanged, AreaDraft, AreaRefused, ImportRefused, UnknownArea
+from command.operations.areas import AreaBook, AreaChanged, AreaDraft, AreaRefused, UnknownArea
+from command.operations.imports import ImportRefused, free_slug
 from command.operations.people import Forbidden, Person
 from command.store.audit import AuditEntry, list_audit
 from command.store.engine import make_engine, realm_session
@@ -152,11 +152,11 @@ def test_a_name_that_people_cannot_read_is_refused(book: AreaBook) -> None:
 
 
 def test_the_slug_comes_from_the_english_name_and_is_free() -> None:
-    assert free_slug("Izuhara  Bay (east)", taken=set()) == "izuhara-bay-east"
-    assert free_slug("Tōkyō", taken={"tokyo", "tokyo-2"}) == "tokyo-3"
-    assert free_slug("厳原湾", taken=set()) == "area"
-    assert free_slug("Import", taken=set()) == "import-2"
-    assert len(free_slug("x" * 300, taken={"x" * 50})) <= 60
+    assert free_slug("Izuhara  Bay (east)", taken=set(), otherwise="area") == "izuhara-bay-east"
+    assert free_slug("Tōkyō", taken={"tokyo", "tokyo-2"}, otherwise="area") == "tokyo-3"
+    assert free_slug("厳原湾", taken=set(), otherwise="area") == "area"
+    assert free_slug("Import", taken=set(), otherwise="area") == "import-2"
+    assert len(free_slug("x" * 300, taken={"x" * 50}, otherwise="area")) <= 60
 
 
 def features(*rows: dict[str, str], shape: BaseGeometry = BAY) -> list[Feature]:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine
+from alembic.command import upgrade as alembic_upgrade
+from alembic.config import Config
+from sqlalchemy import Engine, text
 
-from command.domain.facility import Facility, FacilityKind
+from command.domain.facility import Facility, FacilityKind, FacilityOrigin
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.observation import SubjectKind
 from command.domain.realm import Realm
 from command.store.assets import Asset, current_exemptions, list_assets, put_asset, put_exemption
 from command.store.commands import CommandRequest, list_command_requests, save_command_request
-from command.store.engine import realm_session, shared_session
-from command.store.facilities import list_facilities, save_facilities
+from command.store.engine import make_engine, realm_session, shared_session
+from command.store.facilities import (
+    facilities_revision,
+    facility_versions,
+    latest_facilities,
+    list_facilities,
+    put_facility,
+    save_shipped,
+)
 from command.store.health import (
     Heartbeat,
     list_heartbeats,
@@ -24,6 +34,7 @@ from command.store.health import (
     save_heartbeat,
     save_source_health,
 )
+from command.store.migrations import migrate
 
 NOW_US = 1_764_000_000_000_000
 
@@ -115,7 +126,16 @@ def test_an_order_keeps_what_was_ordered_and_takes_its_answer(engine: Engine, re
         assert list_command_requests(session, limit=1) == [later]
 
 
-def test_the_facilities_are_those_of_the_last_list(engine: Engine) -> None:
+@pytest.fixture
+def fresh(database_url: str) -> Iterator[Engine]:
+    """A database of its own: facilities are shared by all realms."""
+    made = make_engine(database_url)
+    migrate(made)
+    yield made
+    made.dispose()
+
+
+def test_the_facilities_are_those_of_the_last_list(fresh: Engine) -> None:
     izuhara = Facility(
         facility_id="customs-branch-izuhara",
         kind=FacilityKind.CUSTOMS_BRANCH,
@@ -128,11 +148,73 @@ def test_the_facilities_are_those_of_the_last_list(engine: Engine) -> None:
         source_note="門司税関",
     )
     hakata = dataclasses.replace(izuhara, facility_id="customs-branch-hakata", name_ja="博多税関支署")
-    with shared_session(engine) as session:
-        save_facilities(session, [izuhara, hakata])
+    with shared_session(fresh) as session:
+        save_shipped(session, [izuhara, hakata], 1)
         assert list_facilities(session) == [hakata, izuhara]
+        assert facilities_revision(session) == 2
+        # when a release moves one and lacks the other
         moved = dataclasses.replace(izuhara, position=Position(lon=129.3, lat=34.2))
-        save_facilities(session, [moved])
+        save_shipped(session, [moved], 2)
+        # then that is what there is, and what there was can still be told
         assert list_facilities(session) == [moved]
-        save_facilities(session, [])
-        assert list_facilities(session) == []
+        assert [
+            (v.version, v.facility, v.valid_from_us) for v in facility_versions(session, moved.facility_id, limit=9)
+        ] == [
+            (2, moved, 2),
+            (1, izuhara, 1),
+        ]
+        assert [v.retired for v in facility_versions(session, hakata.facility_id, limit=9)] == [True, False]
+        # and the same list again changes nothing
+        before = facilities_revision(session)
+        save_shipped(session, [moved], 3)
+        assert facilities_revision(session) == before
+
+
+def test_a_release_leaves_what_people_imported_alone(fresh: Engine) -> None:
+    own = Facility(
+        facility_id="bonded-1",
+        kind=FacilityKind.BONDED_AREA,
+        name_ja="第一保税倉庫",
+        name_en="First bonded warehouse",
+        prefecture="",
+        municipality="",
+        position=Position(lon=129.3, lat=34.2),
+        stated_distance_km=None,
+        source_note="",
+    )
+    with shared_session(fresh) as session:
+        put_facility(session, own, FacilityOrigin.IMPORTED, "sato", 1)
+        save_shipped(session, [], 2)
+        assert list_facilities(session) == [own]
+        # but an id that a release brings is the release's
+        save_shipped(session, [dataclasses.replace(own, name_ja="税関")], 3)
+        (now,) = latest_facilities(session)
+        assert (now.version, now.origin, now.author) == (2, FacilityOrigin.SHIPPED, "mizugiwa")
+
+
+def test_what_was_shipped_before_facilities_had_versions_is_still_there(database_url: str) -> None:
+    # given a database of the version before
+    made = make_engine(database_url)
+    with shared_session(made) as session:
+        session.execute(text("CREATE EXTENSION postgis"))
+        session.execute(text("CREATE SCHEMA shared"))
+        config = Config()
+        config.set_main_option("script_location", "command.store:migrations")
+        config.set_main_option("version_locations", "command.store:migrations/shared")
+        config.set_main_option("path_separator", "newline")
+        config.attributes.update(connection=session.connection(), schema="shared")
+        alembic_upgrade(config, "shared_0002")
+        session.execute(
+            text(
+                "INSERT INTO shared.facility VALUES ('open-port-izuhara', 'open_port', '厳原港', 'Izuhara', '長崎県', "
+                "'対馬市', ST_SetSRID(ST_MakePoint(129.3, 34.2), 4326), 5, 'note')"
+            )
+        )
+    # when it is migrated
+    migrate(made)
+    # then the facility is the first version of a shipped one
+    with shared_session(made) as session:
+        (kept,) = latest_facilities(session)
+    assert (kept.facility.name_ja, kept.version, kept.origin) == ("厳原港", 1, FacilityOrigin.SHIPPED)
+    assert kept.facility.position == Position(lon=129.3, lat=34.2)
+    made.dispose()

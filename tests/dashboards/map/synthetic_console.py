@@ -30,6 +30,7 @@ from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.i18n import texts
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE, UNKNOWN_U2, FrameKind, RecordFlag
+from command.operations.track_groups import TrackGroup
 from maps.coastline import distance_to_coast_m, is_on_land
 
 REPOSITORY: Final = Path(__file__).parents[3]
@@ -173,7 +174,9 @@ class Screen:
         ]
         if self.zoom < 6 and self.as_of_ms is None:
             cells = self._cells(rows)
-            return [self._frame(FrameKind.AGGREGATE, now_ms, cells.tobytes(), len(cells))]
+            of = dict.fromkeys(TrackGroup, 0) | {"vessels": len(rows)}
+            counts = json.dumps({"type": "counts", "of": of, "hidden": 0, "kept": 0})
+            return [counts, self._frame(FrameKind.AGGREGATE, now_ms, cells.tobytes(), len(cells))]
         records = np.zeros(len(rows), dtype=RECORD_DTYPE)
         for i, (handle, mover, place) in enumerate(rows):
             records[i] = (
@@ -375,7 +378,7 @@ def synthetic_console(
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
-            for what in ("alerts", "areas", "incidents", "notes"):
+            for what in ("alerts", "areas", "facilities", "incidents", "notes"):
                 await socket.send_text(json.dumps({"type": what, "revision": 1}))
             for first in also_send:
                 await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))

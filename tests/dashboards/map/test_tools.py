@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,7 @@ from pyproj import Geod
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.operations.picture import RECORD_DTYPE
-from command.operations.track_groups import TrackGroup, hidden_rows
+from command.operations.track_groups import TrackGroup, count_groups, hidden_rows
 from maps.coordinates import read_position
 
 WAIT_MS = 60_000
@@ -221,6 +222,21 @@ def test_the_map_hides_what_the_list_hides(in_source: Callable[..., Any], hide: 
         ".map(t => source.groupsOf(t).includes(hide) && !source.inDanger(t))"
     )
     assert in_source("groups", ask, [tracks, hide.value]) == hidden_rows(records, [hide]).tolist()
+
+
+def test_the_map_counts_as_the_server_counts_for_its_cells(in_source: Callable[..., Any]) -> None:
+    tracks = list(itertools.product([int(k) for k in SubjectKind], [int(s) for s in TrackStatus], range(16)))
+    records = np.zeros(len(tracks), dtype=RECORD_DTYPE)
+    records["kind"], records["status"], records["flags"] = np.array(tracks).T
+    hide = [TrackGroup.VESSELS, TrackGroup.SILENT]
+    ask = (
+        "([tracks, hide]) => source.countGroups("
+        "tracks.map(([kind, status, flags]) => ({kind, status, flags})), new Set(hide))"
+    )
+    counted = asdict(count_groups(records, hide))
+    assert in_source("groups", ask, [tracks, [group.value for group in hide]]) == counted
+    assert counted["hidden"] > 0
+    assert counted["kept"] > 0
 
 
 def shown(page: Page) -> set[str]:

@@ -42,7 +42,7 @@ export const reason = (error: unknown): string => (error instanceof Error ? erro
 
 declare global {
   interface Window {
-    mizugiwaPage?: { readonly toast: (words: string) => void };
+    mizugiwaPage?: { readonly toast: (words: string) => void; readonly side: (which: string) => void };
   }
 }
 

@@ -1,13 +1,28 @@
 // The areas panel beside the map: the list of what is watched, and the editor.
+import { type FilesOf, type Imported, PlaceFiles } from "../files.js";
 import { text } from "../texts.js";
 import { clockTime } from "../units.js";
 import { button, make, nameOf, put, reason, size, toast } from "./dom.js";
 import { AreaEditor } from "./editor.js";
-import { AreaFiles } from "./files.js";
-import { type AreaFeature, type Point, type StoredArea, listAreas, oneArea, restoreArea } from "./model.js";
+import { type AreaFeature, type AreaKind, KINDS, type Point, type StoredArea, listAreas, oneArea, restoreArea } from "./model.js";
 import type { Sketch } from "./sketch.js";
 
 const FILTER_FROM = 8;
+
+interface ImportedArea extends Imported {
+  readonly kind: AreaKind;
+  readonly name_ja: string;
+  readonly name_en: string;
+  readonly area_km2: number;
+  readonly area_nm2: number;
+}
+
+const FILES: FilesOf<ImportedArea> = {
+  name: "areas",
+  id: "area",
+  kinds: [...KINDS].reverse(),
+  told: (one: ImportedArea) => [nameOf(one), `${text(`area.kind.${one.kind}`)} ${size(one.area_km2, one.area_nm2)}`],
+};
 
 /** What the panel asks of the map; null while there is none. */
 export interface AreaMap {
@@ -40,7 +55,7 @@ export class AreaPanel {
       make("label", { class: "area-retired" }, this.retired, text("areas.show_retired")),
       this.note,
       this.list,
-      new AreaFiles(this.mayEdit, () => void this.load()).element,
+      new PlaceFiles(FILES, this.mayEdit, () => void this.load()).element,
     );
     root.append(this.overview);
     this.filter.addEventListener("input", () => this.render());

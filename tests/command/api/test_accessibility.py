@@ -1,0 +1,147 @@
+"""Every page under axe-core: WCAG 2.2 A and AA and its best practices, in both languages and all palettes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from command.domain.alert import Severity
+from command.i18n import LANGUAGES
+from command.store.engine import shared_session
+from command.store.facilities import save_shipped
+from maps.reference import reference_facilities
+
+AXE = Path("dashboards", "map", "node_modules", "axe-core", "axe.min.js")
+
+RUN_AXE = """
+async () => {
+  const found = [];
+  for (const palette of ["day", "dusk", "night"]) {
+    document.documentElement.dataset.palette = palette;
+    const { passes, violations } = await axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    });
+    if (passes.length < 10) throw new Error(`only ${passes.length} rules applied`);
+    for (const { id, nodes } of violations)
+      for (const node of nodes) found.push(`${palette}: ${id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`);
+  }
+  return found;
+}
+"""
+
+
+class Examined:
+    """What axe found on each page as it stood when it was looked at."""
+
+    def __init__(self, page: Page, axe: str) -> None:
+        self.findings: list[str] = []
+        self._page = page
+        self._axe = axe
+
+    def look(self, what: str) -> None:
+        if not self._page.evaluate("'axe' in window"):
+            self._page.evaluate(self._axe)
+        self.findings += [f"{what}: {found}" for found in self._page.evaluate(RUN_AXE)]
+
+
+@pytest.fixture
+def page(browser: Browser, web: Any) -> Iterator[Page]:
+    """A page that axe may be put into, and on which nothing is half-way between two colours."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True, reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def examined(page: Page, repository: Path) -> Examined:
+    return Examined(page, (repository / AXE).read_text("utf-8"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_of_the_people_has_a_finding(
+    page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
+) -> None:
+    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
+    page.goto(f"{web.url}/login")
+    assert page.locator("html").get_attribute("lang") == language
+    examined.look("/login")
+    page.fill("#login", "admin")
+    page.fill("#password", "not the password")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    examined.look("/login, refused")
+    sign_in(page, web.url, login="admin", password=web.first_password)
+    for path in ("/account", "/account/second", "/people", "/password"):
+        page.goto(f"{web.url}{path}")
+        assert page.locator("main").is_visible(), path
+        examined.look(path)
+    page.goto(f"{web.url}/people")
+    page.locator("main a[href^='/people/']").first.click()
+    page.wait_for_url("**/people/*")
+    examined.look("/people/ID")
+    assert not examined.findings, "\n".join(examined.findings)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_panel_of_the_console_has_a_finding(
+    page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
+) -> None:
+    # given facilities, and a picture with alerts of every severity
+    with shared_session(web.engine) as session:
+        save_shipped(session, reference_facilities()[:5], 1)
+    vessels = [web.vessel(431000000 + i, 129.0 + i / 10, 34.2, name=f"KAIYO MARU {i}") for i in range(4)]
+    web.put_tracks(vessels)
+    for vessel, severity in zip(vessels, Severity, strict=True):
+        web.raise_alert(vessel, severity=severity)
+    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
+    sign_in(page, web.url, login="admin", password=web.first_password)
+    expect(page.locator("[data-alert]")).to_have_count(4)
+    page.wait_for_selector(".maplibregl-canvas")
+    # when an officer goes through the panels, each is looked at
+    page.keyboard.press("j")
+    expect(page.locator("#detail")).to_contain_text("431000003")
+    examined.look("an alert")
+    page.keyboard.press("i")
+    expect(page.locator("#incident-type")).to_be_focused()
+    examined.look("the form of an incident")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-head")).to_contain_text("-0001")
+    page.keyboard.press("o")
+    expect(page.locator("#incident-task-title")).to_be_focused()
+    page.keyboard.type("臨検の準備")
+    page.keyboard.press("Tab")
+    page.keyboard.type("対馬班")
+    page.keyboard.press("Enter")
+    expect(page.locator(".task")).to_contain_text("臨検の準備")
+    examined.look("an incident")
+    page.keyboard.press("g")
+    expect(page.locator("#area-new")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#area-name-ja")).to_be_focused()
+    examined.look("an area")
+    page.keyboard.press("Escape")
+    page.keyboard.press("w")
+    page.keyboard.press("b")
+    page.wait_for_selector("[data-facility]")
+    examined.look("the facilities")
+    page.locator("[data-facility]").first.press("Enter")
+    expect(page.locator("#facility h2")).to_be_visible()
+    examined.look("a facility")
+    page.keyboard.press("t")
+    page.wait_for_selector("#track-grid .ag-row")
+    examined.look("the tracks as a table")
+    page.keyboard.press("h")
+    expect(page.locator("[role=dialog]:has(#health-detail)")).to_be_in_viewport(ratio=1)
+    examined.look("sources and processes")
+    page.keyboard.press("Escape")
+    expect(page.locator("#health-detail")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.locator("[role=dialog]:has(.keys)")).to_be_in_viewport(ratio=1)
+    examined.look("the keys")
+    # then axe has nothing to say
+    assert not examined.findings, "\n".join(examined.findings)
