@@ -10,7 +10,7 @@
   const TOAST_MS = 4000;
   const JST_MS = 9 * 3600 * 1000;
   const state = {
-    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, track: null, group: null, chosen: new Set(), known: null, unread: 0,
+    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, track: null, group: null, after: null, chosen: new Set(), known: null, unread: 0,
     anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
   // What other scripts of the page add: what Escape closes first, what a click may mean, and the list that J and K go
@@ -220,8 +220,24 @@
     const all = options();
     if (!all.length) return;
     const at = all.indexOf(option());
-    go(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
+    const then = by > 0 && following();
+    state.after = null;
+    if (then) go(then);
+    else go(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
     $("alert-list").focus({ preventScroll: true });
+  }
+
+  // What was done to the current alert may put it elsewhere in the list, under the officer's hands: the next one is still
+  // the one that came after it where it was.
+  function acted(ids) {
+    const all = rows();
+    const at = all.findIndex((r) => r.dataset.alert === state.selected);
+    state.after = at < 0 || !ids.includes(state.selected) ? null : { of: state.selected, then: all.slice(at + 1).map((r) => r.dataset.alert) };
+  }
+
+  function following() {
+    if (!state.after || state.after.of !== state.selected) return null;
+    return state.after.then.map(rowOf).find((r) => r && r.dataset.waiting === "true");
   }
 
   function go(to) {
@@ -364,7 +380,7 @@
     state.searchTimer = setTimeout(() => setProps("search", { data: event.target.value }), 250);
   });
   const missing = (form) => [...form.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
-  const list = { rows, option, current: () => (state.selected && rowOf(state.selected)) || null, go, mark, move, modal: openModal };
+  const list = { rows, option, current: () => (state.selected && rowOf(state.selected)) || null, go, acted, mark, move, modal: openModal };
   Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more, list, missing });
   let started = false;
   window.dash_clientside = window.dash_clientside || {};

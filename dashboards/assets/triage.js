@@ -255,6 +255,7 @@
 
   function act(verb, body, params = {}) {
     const ids = desk.form.ids;
+    list.acted(ids);
     return send(`/api/alerts/${verb}`, { alerts: ids, ...body }, ({ done, refused }) => {
       const words = done.length ? t(`triage.did.${verb}`, { n: done.length, ...params }) : t("triage.nothing_done");
       choose([...state.chosen].filter((id) => !done.includes(id)));

@@ -45,13 +45,11 @@ class Coast:
 
 
 def waiting(page: Page) -> str:
-    """The alert that nobody has acknowledged and that the officer goes to next, by J from wherever they are."""
-    for _ in range(VESSELS + 1):
-        page.keyboard.press("j")
-        chosen = page.locator("#alert-list [role=option][aria-selected=true]")
-        if "admin" not in chosen.inner_text():
-            return str(chosen.get_attribute("data-alert"))
-    raise AssertionError("no alert is left")
+    """The alert that J goes to next, which nobody has acknowledged."""
+    page.keyboard.press("j")
+    chosen = page.locator("#alert-list [role=option][aria-selected=true]")
+    expect(chosen).to_have_attribute("data-waiting", "true")
+    return str(chosen.get_attribute("data-alert"))
 
 
 @pytest.mark.timeout(600)
@@ -126,7 +124,7 @@ def test_an_officers_day(
         expect(page.locator(f"#alert-{alert['alert_id']}")).to_contain_text("臨時監視区域")
 
         # when they sign out, then the console is closed to whoever sits down next
-        page.locator(".who summary").press("Enter")
+        page.get_by_text("Administrator", exact=True).press("Enter")
         page.locator("#sign-out").press("Enter")
         page.wait_for_url("**/login*")
         page.goto(running.url)

@@ -12,7 +12,7 @@ export const KINDS = [
 ] as const;
 
 /** The map says with this event that a facility was chosen on it; detail is its id. */
-export const CHOSEN = "mizugiwa:facility";
+const CHOSEN = "mizugiwa:facility";
 
 interface FacilityProperties {
   readonly facility_id: string;
