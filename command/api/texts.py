@@ -22,10 +22,12 @@ SHOWN: Final = (
     "facility.origin.",
     "files.",
     "incident.desk.",
+    "keys.",
     "kind.",
     "map.",
     "presence.",
     "severity.",
+    "silence.",
     "status.",
     "triage.",
 )

@@ -98,6 +98,9 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    ASSIGN_ALERTS = "assign alerts"
+    ESCALATE_ALERTS = "escalate alerts"
+    SILENCE_ALERTS = "silence alerts"
     EDIT_AREAS = "edit areas"
     EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
@@ -112,6 +115,9 @@ class Permission(StrEnum):
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(

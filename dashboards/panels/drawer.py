@@ -13,6 +13,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 from pydantic import Field
 
+from alerts.explain import severity_word
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S
 from command.domain.geo import MPS_PER_KNOT, Position
@@ -22,11 +23,13 @@ from command.i18n.times import jst
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, StoreUnavailable, current_language, current_person
-from command.operations.triage import UnknownAlert, dms
+from command.operations.triage import Explained, UnknownAlert, dms
+from dashboards.alert_facts import alert_facts
 from dashboards.asset_facts import asset_facts, freshness_of_source, source_line
 from dashboards.chart import line_chart, round_top
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
+from dashboards.triage_forms import act_buttons
 from dashboards.words import age, degrees, jst_clock, knots, number
 
 _MEASURES = (
@@ -113,8 +116,10 @@ class Drawer:
         done = text(language, "drawer.not_acknowledged")
         if alert.acknowledged_at_us is not None:
             done = f"{jst_clock(alert.acknowledged_at_us)} {alert.acknowledged_by} {alert.comment or ''}"
+        silence = console.silence_of(alert)
         return [
             _head(language, told.title, kind=told.severity, severity=alert.severity.word, position=alert.position),
+            _acts(console, alert, told, language),
             _facts(
                 language,
                 ("triage.subject", told.subject),
@@ -124,6 +129,9 @@ class Drawer:
                 ("drawer.position", None if alert.track_id else _place(alert.position, language)),
                 ("drawer.opened", jst(alert.opened_at_us)),
                 ("drawer.acknowledged", done),
+                ("drawer.held", alert.assigned_to),
+                ("drawer.escalated", _escalation(alert, language)),
+                ("drawer.silenced", silence and f"{jst(silence.expires_at_us)} {silence.reason}"),
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
                 ("drawer.revision", str(alert.revision)),
             ),
@@ -244,6 +252,33 @@ def _chart(states: npt.NDArray[np.void], measure: str, language: str, *, to_us: 
     return [html.H3(text(language, f"drawer.{name}")), html.Img(src=chart, alt=alt, className="history")]
 
 
+def _acts(console: Console, alert: Alert, told: Explained, language: str) -> Component:
+    """What can be done to this alert, whichever are chosen in the list."""
+    person = console.hand_of(current_person(), alert)
+    buttons = act_buttons(person, language)
+    more = ["withdraw"] if alert.escalated_at_us is not None and person.may(Permission.ESCALATE_ALERTS) else []
+    for act in (*more, "evidence"):
+        buttons.append(html.Button(text(language, f"triage.act.{act}"), type="button", **marks(data_act=act)))
+    handled = console.incident_of(alert.alert_id) if person.may(Permission.READ_INCIDENTS) else None
+    facts = alert_facts(alert, told, silenced=console.silence_of(alert) is not None, handled=handled)
+    acts: Component = html.Div(
+        buttons,
+        id="alert-acts",
+        className="steps",
+        role="group",
+        **marks(aria_label=text(language, "drawer.acts"), data_about=str(alert.alert_id), **facts),
+    )
+    return acts
+
+
+def _escalation(alert: Alert, language: str) -> str | None:
+    if alert.escalated_at_us is None or alert.rule_severity is None:
+        return None
+    said = text(language, "triage.said", words=alert.escalation_reason or "")
+    steps = dict.fromkeys(severity_word(each, language) for each in (alert.rule_severity, alert.severity))
+    return f"{jst_clock(alert.escalated_at_us)} {alert.escalated_by} {' → '.join(steps)} {said}"
+
+
 def _affiliation(facts: Mapping[str, Any], language: str) -> str | None:
     given = facts.get("affiliation")
     return None if given is None else text(language, f"affiliation.{given}")
@@ -295,7 +330,7 @@ def _place(position: Position | None, language: str) -> Component | None:
         return None
     where = marks(data_place_lon=f"{position.lon:.7f}", data_place_lat=f"{position.lat:.7f}")
     return html.Button(
-        dms(position), type="button", className="where", title=text(language, "map.coordinates.switch"), **where
+        dms(position), type="button", className="where", title=text(language, "drawer.switch_coordinates"), **where
     )
 
 

@@ -14,6 +14,7 @@ import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
+import { Evidence, type EvidenceJson } from "./evidence.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
@@ -76,7 +77,7 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail" | "evidence";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
@@ -93,6 +94,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly tip: Tip;
   private readonly announcer: Announcer;
   private readonly measure: Measure;
+  private readonly evidence: Evidence;
   private readonly measureButton: ToolButton;
   private readonly past: PastPanel;
   private readonly pastButton: ToolButton;
@@ -200,6 +202,11 @@ export class MapConsole implements FeedListener, AreaMap {
       say: (words) => this.announcer.say(words),
       changed: (active) => this.measureButton.press(active),
     });
+    this.evidence = new Evidence(this.map, root, {
+      showBox: (points, hidden) => this.showBox(points, hidden),
+      write: (lon, lat) => this.notation.write(lon, lat),
+      say: (words) => this.announcer.say(words),
+    });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
@@ -224,10 +231,11 @@ export class MapConsole implements FeedListener, AreaMap {
     else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
   }
 
-  /** Bring an area into view. */
-  showBox(points: readonly Point[]): void {
+  /** Bring an area into view, above a panel that hides this many pixels at the lower edge. */
+  showBox(points: readonly Point[], hidden = 0): void {
     const box = aroundPoints(points.map(([lon, lat]) => [lon, lat]));
-    if (box !== null) this.map.fitBounds(box, { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false }, BY_HAND);
+    const padding = { ...HOME_PADDING, bottom: HOME_PADDING.bottom + hidden };
+    if (box !== null) this.map.fitBounds(box, { padding, maxZoom: NEAREST_HOME_ZOOM, animate: false }, BY_HAND);
   }
 
   /** Show everything that is watched, and open there again the next time. */
@@ -306,6 +314,21 @@ export class MapConsole implements FeedListener, AreaMap {
     this.choose(selection);
   }
 
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  showEvidence(alertId: string | null): void {
+    const again = alertId === this.evidence.alertId;
+    this.measure.end();
+    this.evidence.end();
+    if (alertId === null || again) return;
+    getJson<EvidenceJson>(`/api/alerts/${encodeURIComponent(alertId)}/evidence`).then(
+      (found) => {
+        this.say("evidence", "");
+        this.evidence.show(found);
+      },
+      (error: Error) => this.say("evidence", text("map.not_read", { what: text("map.layer.evidence"), reason: error.message })),
+    );
+  }
+
   asOf(ms: number | null): void {
     this.picture.asOfMs = ms;
     this.feed.asOf(ms);
@@ -348,6 +371,7 @@ export class MapConsole implements FeedListener, AreaMap {
     this.legend.render();
     this.views.render();
     this.measure.retell();
+    this.evidence.retell();
     this.measureButton.retell();
     this.past.retell();
     this.pastButton.retell();
@@ -370,6 +394,7 @@ export class MapConsole implements FeedListener, AreaMap {
       repaintPlaces(this.map, language);
       this.shown.applyTo(this.map);
       this.measure.repaint();
+      this.evidence.repaint();
       this.redraw();
     }
     this.announcer.say(text(`map.palette.${currentTheme()}`));
@@ -422,6 +447,7 @@ export class MapConsole implements FeedListener, AreaMap {
     // Not "load": that waits for the basemap, and tracks must be seen where it cannot be read.
     map.on("style.load", () => {
       addPlaces(map, currentLanguage());
+      this.evidence.addLayers();
       this.measure.addLayers();
       this.shown.applyTo(map);
       this.sketch.ready();
@@ -495,14 +521,14 @@ export class MapConsole implements FeedListener, AreaMap {
     }
   }
 
-  /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
+  /** The key of walking, N, and Shift with it go through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && this.sketch.busy) {
       // The page would close the panel in which the area is being edited.
       event.stopPropagation();
       this.sketch.cancel();
-    } else if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
+    } else if (window.mizugiwaKeys.act(event) === "walk") this.walk(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") this.choose(null);
     else if (event.key === "Home") this.goHome();
     else return;
@@ -518,26 +544,27 @@ export class MapConsole implements FeedListener, AreaMap {
       }
       if (meansTheMap(event.target) && this.measure.key(event)) return true;
     }
-    switch (event.key.toLowerCase()) {
-      case "r":
+    if (event.key === "Escape" && this.evidence.end()) return true;
+    switch (window.mizugiwaKeys.act(event)) {
+      case "measure":
         this.measureOrEnd();
         return true;
-      case "d":
+      case "coordinates":
         this.notation.next();
         return true;
-      case "f":
+      case "kinds":
         this.chips.focus();
         return true;
-      case "y":
+      case "layers":
         this.legend.toggle();
         return true;
-      case "u":
+      case "past":
         this.past.toggle();
         return true;
-      case "p":
+      case "palette":
         this.nextPalette();
         return true;
-      case "v":
+      case "views":
         this.views.toggle();
         return true;
       default:
@@ -566,6 +593,7 @@ export class MapConsole implements FeedListener, AreaMap {
       this.measure.end();
       return;
     }
+    this.evidence.end();
     const trackId = this.selectedTrackId();
     this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
   }

@@ -26,6 +26,8 @@ export interface MizugiwaMap {
   select(selection: Selection): void;
   /** What this screen has open, for the others to see. */
   look(at: Looking | null): void;
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  evidence(alertId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -72,6 +74,7 @@ window.mizugiwaMap = {
     looking = at;
     mounted?.console?.look(at);
   },
+  evidence: (alertId) => mounted?.console?.showEvidence(alertId),
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);

@@ -28,6 +28,7 @@ from command.domain.geo import Position, destination
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.i18n import texts
+from command.operations.console_keys import KEYS
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE, UNKNOWN_U2, FrameKind, RecordFlag
 from maps.coastline import distance_to_coast_m, is_on_land
 
@@ -209,6 +210,7 @@ PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf
 <link rel="stylesheet" href="/assets/map/mizugiwa-map.css">
 <style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head><body><div id="map"></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
+const acts={acts};window.mizugiwaKeys={{act:(e)=>acts[e.key.toLowerCase()]??null,hint:()=>""}};
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
 <script src="/assets/map/mizugiwa-map.js"></script></body></html>"""
 
@@ -228,7 +230,8 @@ def synthetic_console(
     @app.get("/", response_class=HTMLResponse)
     def page(language: str = "ja") -> str:
         shown = {k: v for k, v in texts(language).items() if k.startswith("map.")}
-        return PAGE.format(language=language, texts=json.dumps(shown, ensure_ascii=False))
+        acts = {key: act for act, key in KEYS.items()}
+        return PAGE.format(language=language, texts=json.dumps(shown, ensure_ascii=False), acts=json.dumps(acts))
 
     @app.get("/favicon.ico")
     def icon() -> dict[str, str]:

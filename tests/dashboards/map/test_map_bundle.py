@@ -226,7 +226,7 @@ def test_the_past_is_shown_as_the_past(watch: Page, synthetic: ModuleType, mover
     look(watch, TSUSHIMA)
     live = feature(watch, drone.track_id)
     # when the officer asks for ten minutes before, by keyboard
-    watch.keyboard.press("u")
+    watch.keyboard.press(",")
     expect(watch.locator(".mz-past button").first).to_be_focused()
     watch.keyboard.press("Tab")
     watch.keyboard.press("Enter")
