@@ -88,6 +88,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
             "login": person.user.login,
             "display_name": person.user.display_name,
             "roles": sorted(person.user.roles),
+            "areas": None if person.areas is None else sorted(person.areas),
             "expires_at": from_us(person.expires_at_us).isoformat(),
         }
 

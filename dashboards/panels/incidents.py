@@ -17,7 +17,7 @@ from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import IncidentFilter
-from command.operations.people import Permission, StoreUnavailable, current_language
+from command.operations.people import Permission, StoreUnavailable, current_language, current_person
 from dashboards.marks import key_hint, marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.plain_input import plain_input
@@ -131,6 +131,8 @@ def _row(console: Console, incident: Incident, language: str) -> Component:
     facts = [html.Span(owner)]
     if incident.open_tasks and incident.is_open:
         facts.append(html.Span(text(language, "incident.desk.tasks", n=incident.open_tasks), className="todo"))
+    if console.hand_of(current_person(), incident) is not current_person():
+        facts.append(html.Span(text(language, "scope.mark"), title=text(language, "scope.mark_help")))
     return html.Div(
         key=str(incident.incident_id),
         id=f"incident-{incident.incident_id}",

@@ -265,7 +265,9 @@ def test_a_refusal_and_the_screen_say_what_is_not_theirs(
 ) -> None:
     assert chief.post("/api/areas", json=feature(square(*OUTSIDE, 0.1), "Iki")).status_code == 201
     inside, outside = World(web, chief, INSIDE).alert(), World(web, chief, OUTSIDE).alert()
+    away = World(web, chief, OUTSIDE).incident()
     with limited(web, "tsushima-north") as officer:
+        assert officer.get("/api/session").json()["areas"] == ["tsushima-north"]
         # when they act outside, they are told both areas in their language
         officer.cookies.set("language", "en")
         told = officer.post(f"/api/alerts/{outside}/acknowledge", json={}).json()
@@ -292,6 +294,20 @@ def test_a_refusal_and_the_screen_say_what_is_not_theirs(
             return {row["props"]["data-alert"]: text("en", "scope.mark") in str(row) for row in alerts}
 
         eventually(lambda: marked() == {inside: False, outside: True})
+        # and in an incident that is not theirs they are offered nothing that would be refused
+        drawer = {
+            "output": "incident.children",
+            "outputs": {"id": "incident", "property": "children"},
+            "inputs": [
+                {"id": "incident-selected", "property": "data", "value": away.rpartition("/")[2]},
+                {"id": "incidents-revision", "property": "data", "value": 1},
+            ],
+            "state": [],
+            "changedPropIds": [],
+        }
+        seen, all_of_it = (who.post("/_dash-update-component", json=drawer).text for who in (officer, chief))
+        assert text("en", "scope.mark_help") in seen
+        assert ("incident-edit" in seen, "incident-edit" in all_of_it) == (False, True)
     # and whose areas are all in other realms is told that
     with limited(web, "somewhere-else") as stranger:
         refused = stranger.post(f"/api/alerts/{inside}/acknowledge", json={})
