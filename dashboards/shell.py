@@ -110,7 +110,11 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                     ],
                     className="stage",
                 ),
-                html.Div(at[Place.RIGHT], className="right", id="side-panel"),
+                html.Div(
+                    [html.P(id="present-here", className="present-here", hidden=True), *at[Place.RIGHT]],
+                    className="right",
+                    id="side-panel",
+                ),
                 *at[Place.BOTTOM],
                 html.Div(id="announce", className="unseen", role="alert", **marks(aria_live="assertive")),
                 html.Div(id="toast", className="toast", role="status", **marks(aria_live="polite")),

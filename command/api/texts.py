@@ -25,6 +25,7 @@ SHOWN: Final = (
     "keys.",
     "kind.",
     "map.",
+    "presence.",
     "severity.",
     "silence.",
     "status.",

@@ -39,17 +39,18 @@ from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
+from command.operations.presence import Presence
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
 from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
-from command.store.assets import list_assets
+from command.store.assets import Asset, list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
-from command.store.notify import listen
+from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.silences import silences_in_force
 from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
@@ -90,12 +91,15 @@ class Console:
         self.realm = realm
         self.clock = clock
         self.picture = Picture()
+        self.presence = Presence()
         self.facilities: tuple[Facility, ...] = ()
         self.facility_versions: tuple[FacilityVersion, ...] = ()
         self.facilities_revision = 0
         self.facility_book = FacilityBook(engine, realm, changed=self._facilities_changed)
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
+        self.assets: Mapping[str, Asset] = {}
+        """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
@@ -327,6 +331,8 @@ class Console:
             if payload and "facilities" in payload:
                 rest_at = -1e9
             now_s = monotonic()
+            if payload and "presence" in payload:
+                self.presence.heard(payload, now_s=now_s)
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
             rest_due = now_s - rest_at >= _REST_EVERY_S
@@ -340,10 +346,17 @@ class Console:
             if alerts_due:
                 self._read_alerts()
                 alerts_at, alerts_told = now_s, False
+            self._tell_presence(now_s)
             self._read_tracks()
             tracks_at = now_s
             self._read_at_s = monotonic()
             self._caught_up.set()
+
+    def _tell_presence(self, now_s: float) -> None:
+        told = self.presence.to_tell(now_s=now_s)
+        if told is not None:
+            with realm_session(self._engine, self.realm) as session:
+                notify(session, told)
 
     def _read_tracks(self) -> None:
         while not self._stop.is_set():
@@ -408,8 +421,9 @@ class Console:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
             self._read_facilities(session)
-            assets = list_assets(session)
-            self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
+            self.assets = {asset.subject: asset for asset in list_assets(session)}
+            named = {subject: {"ja": asset.name_ja, "en": asset.name_en} for subject, asset in self.assets.items()}
+            self.picture.rename(Names(named))
             self._sources = tuple(list_source_health(session))
             save_heartbeat(
                 session,

@@ -10,7 +10,7 @@
   const TOAST_MS = 4000;
   const JST_MS = 9 * 3600 * 1000;
   const state = {
-    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, group: null, chosen: new Set(), known: null, unread: 0,
+    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, track: null, group: null, chosen: new Set(), known: null, unread: 0,
     anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
   // What other scripts of the page add: what Escape closes first, what a click may mean, and the list that J and K go
@@ -203,6 +203,7 @@
   function select(row, { show = false } = {}) {
     state.group = null;
     state.selected = row.dataset.alert;
+    state.track = row.dataset.track || null;
     mark();
     row.scrollIntoView({ block: "nearest" });
     remember();
@@ -232,8 +233,7 @@
   }
 
   function clear() {
-    state.selected = null;
-    state.group = null;
+    state.selected = state.track = state.group = null;
     mark();
     setProps("map-selected", { data: null });
     side("closed");
@@ -350,6 +350,7 @@
     window.mizugiwaKeys.start();
     window.mizugiwaTriage.start();
     window.mizugiwaIncidents.start();
+    window.mizugiwaPresence.start();
   }
 
   document.addEventListener("keydown", key);
@@ -378,6 +379,7 @@
       const alert = selected && selected.alert_id;
       if (alert && alert !== state.selected) state.group = null;
       state.selected = alert || null;
+      state.track = (selected && selected.track_id) || null;
       mark();
       if (window.mizugiwaMap && window.mizugiwaMap.select) window.mizugiwaMap.select(selected || null);
       if (selected && (selected.track_id || alert)) side("detail");

@@ -9,7 +9,7 @@ import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { setProps } from "./dash.js";
 import { CHOSEN } from "./facilities.js";
-import { type Connection, Feed, type FeedListener } from "./feed.js";
+import { type Connection, Feed, type FeedListener, type Looking, type Present } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { type Group, countGroups } from "./groups.js";
@@ -34,6 +34,7 @@ import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, drawAtlas } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { PastPanel } from "./past.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
 import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
@@ -95,6 +96,8 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly measure: Measure;
   private readonly evidence: Evidence;
   private readonly measureButton: ToolButton;
+  private readonly past: PastPanel;
+  private readonly pastButton: ToolButton;
   private readonly gone = new AbortController();
   private readonly notation: ShownNotation;
   private readonly views: SavedViews;
@@ -163,6 +166,8 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(new AreasButton(), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
+    this.pastButton = new ToolButton("mz-past-tool", "map.past.tool", () => this.past.toggle());
+    this.map.addControl(this.pastButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
@@ -186,6 +191,12 @@ export class MapConsole implements FeedListener, AreaMap {
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
     this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
+    this.past = new PastPanel(this.map.getCanvas(), root, {
+      nowMs: () => this.picture.realmNowMs,
+      asOf: (ms) => this.asOf(ms),
+      changed: (active) => this.pastButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
     this.measure = new Measure(this.map, root, {
       track: (trackId) => this.measuredTrack(trackId),
       say: (words) => this.announcer.say(words),
@@ -362,6 +373,8 @@ export class MapConsole implements FeedListener, AreaMap {
     this.measure.retell();
     this.evidence.retell();
     this.measureButton.retell();
+    this.past.retell();
+    this.pastButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -407,6 +420,15 @@ export class MapConsole implements FeedListener, AreaMap {
   changed(what: Place | "alerts"): void {
     if (what === "alerts") this.loadAlerts();
     else this.loadPlaces(what);
+  }
+
+  present(people: readonly Present[], more: number): void {
+    document.dispatchEvent(new CustomEvent("mizugiwa:presence", { detail: { people, more } }));
+  }
+
+  /** What this screen has open. */
+  look(at: Looking | null): void {
+    this.feed.look(at);
   }
 
   connection(state: Connection): void {
@@ -535,6 +557,9 @@ export class MapConsole implements FeedListener, AreaMap {
         return true;
       case "layers":
         this.legend.toggle();
+        return true;
+      case "past":
+        this.past.toggle();
         return true;
       case "palette":
         this.nextPalette();

@@ -11,11 +11,28 @@ export interface View {
   readonly hide: readonly string[];
 }
 
+/** What is open on a screen. key: an id, or the slug of an area. */
+export interface Looking {
+  readonly kind: "alert" | "incident" | "track" | "area";
+  readonly key: string;
+  readonly editing: boolean;
+}
+
+/** Somebody on watch. */
+export interface Present {
+  readonly id: string;
+  readonly login: string;
+  readonly name: string;
+  readonly at: readonly Looking[];
+}
+
 export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
   changed(what: "areas" | "facilities" | "alerts"): void;
+  /** Who is on watch; more: how many besides. */
+  present(people: readonly Present[], more: number): void;
   connection(state: Connection): void;
   refused(reason: string): void;
 }
@@ -24,12 +41,15 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const SILENCE_MS = 5_000;
 const LATE_MS = 500;
+const LOOKING_EVERY_MS = 10_000;
 const SIGNED_OUT_CODES = new Set([1008, 4401]);
 
 export class Feed {
   private socket: WebSocket | null = null;
   private view: View | null = null;
   private asOfMs: number | null = null;
+  private looking: Looking | null = null;
+  private lookingSaidMs = -Infinity;
   private attempts = 0;
   private retryTimer: number | undefined;
   private silenceTimer: number | undefined;
@@ -51,6 +71,7 @@ export class Feed {
       this.listener.opened();
       this.listener.connection("connected");
       this.sendView();
+      this.sendLooking();
       if (this.asOfMs !== null) this.send({ type: "as_of", at_ms: this.asOfMs });
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
@@ -80,6 +101,17 @@ export class Feed {
     this.send(ms === null ? { type: "live" } : { type: "as_of", at_ms: ms });
   }
 
+  /** What this screen has open, for the others to see. */
+  look(at: Looking | null): void {
+    this.looking = at;
+    this.sendLooking();
+  }
+
+  private sendLooking(): void {
+    this.lookingSaidMs = performance.now();
+    this.send({ type: "looking", at: this.looking });
+  }
+
   private sendView(): void {
     if (this.view !== null) this.send({ type: "view", ...this.view });
   }
@@ -89,14 +121,17 @@ export class Feed {
   }
 
   private take(data: ArrayBuffer | string): void {
+    // here and not by a timer, which a browser slows down on a page that nobody sees: the server's ticks go on
+    if (performance.now() - this.lookingSaidMs > LOOKING_EVERY_MS) this.sendLooking();
     try {
       if (typeof data !== "string") {
         this.listener.frame(decodeFrame(data));
         return;
       }
-      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string };
+      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string; people?: Present[]; more?: number };
       if (message.type === "names") this.listener.names(message.tracks ?? []);
       else if (message.type === "areas" || message.type === "facilities" || message.type === "alerts") this.listener.changed(message.type);
+      else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

@@ -9,6 +9,7 @@ import "./tools.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import { FacilityPanel } from "./facilities.js";
+import type { Looking } from "./feed.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
@@ -25,6 +26,8 @@ export interface MizugiwaMap {
   select(selection: Selection): void;
   /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
   evidence(alertId: string | null): void;
+  /** What this screen has open, for the others to see. */
+  look(at: Looking | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -59,6 +62,7 @@ interface Mounted {
 }
 
 let mounted: Mounted | null = null;
+let looking: Looking | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -67,6 +71,10 @@ window.mizugiwaMap = {
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
   evidence: (alertId) => mounted?.console?.showEvidence(alertId),
+  look: (at) => {
+    looking = at;
+    mounted?.console?.look(at);
+  },
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
@@ -90,6 +98,7 @@ function mount(): void {
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
+    mounting.console.look(looking);
     panel?.mapReady();
   });
 }
