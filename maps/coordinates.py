@@ -1,7 +1,8 @@
 """Positions as officers write and paste them, read without guessing, and as the program writes them.
 
 `34°12′05″N 129°17′22″E`, `34 12.1N 129 17.4E`, `N34-12-05 E129-17-22`, `北緯34度12分5秒 東経129度17分22秒`,
-`34.2014, 129.2895`. Without letters the latitude comes first, as on a chart; with letters the order is free.
+`34.2014, 129.2895`, `52S EC 31234 84512` (MGRS). Without letters the latitude comes first, as on a chart; with letters
+the order is free.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from command.domain.geo import Position
 from command.i18n import text
+from maps.mgrs import looks_like_mgrs, read_mgrs
 
 MAX_TEXT: Final = 120
 
@@ -52,6 +54,13 @@ def read_position(written: str, *, max_latitude_deg: float = 90.0) -> Position:
     plain = " ".join(_plain(written).split())
     if not plain:
         raise BadPosition("empty")
+    if looks_like_mgrs(plain):
+        place = read_mgrs(plain)
+        if place is None:
+            raise BadPosition("no_square")
+        if abs(place.lat) > max_latitude_deg:
+            raise BadPosition("latitude_off", latitude=_short(place.lat), most=_short(max_latitude_deg))
+        return place
     (lat_text, lat_letter), (lon_text, lon_letter) = _halves(plain)
     lat, lon = _degrees(lat_text, lat_letter), _degrees(lon_text, lon_letter)
     if abs(lat) > max_latitude_deg:

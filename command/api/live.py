@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from time import monotonic
 from typing import Any, Final
 
@@ -72,7 +73,7 @@ class Screen:
         self._as_of_us: int | None = None
         self._as_of_due = False
         self._present: int | None = None
-        self._told: tuple[int, int, int] | None = None
+        self._told: dict[str, int] = {}
 
     def hear(self, message: str) -> None:
         """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""
@@ -142,12 +143,18 @@ class Screen:
     async def speak(self) -> None:
         """Send what is due, then wait half a second or until the screen asks for another view."""
         console = self._console
-        told = (console.alerts_revision, console.areas_revision, console.facilities_revision)
-        if told != self._told:
-            await self._text({"type": "alerts", "revision": told[0]})
-            await self._text({"type": "areas", "revision": told[1]})
-            await self._text({"type": "facilities", "revision": told[2]})
-            self._told = told
+        told = {
+            "alerts": console.alerts_revision,
+            "areas": console.areas_revision,
+            "facilities": console.facilities_revision,
+            "notes": console.notes_revision,
+        }
+        if self.person.may(Permission.READ_INCIDENTS):
+            told["incidents"] = console.incidents_revision
+        for what, revision in told.items():
+            if self._told.get(what) != revision:
+                await self._text({"type": what, "revision": revision})
+        self._told = told
         now_us = console.clock.now_us()
         frames: list[Frame] = []
         if self._as_of_us is not None:
@@ -159,6 +166,8 @@ class Screen:
         for frame in frames:
             for at in range(0, len(frame.names), _NAMES_A_MESSAGE):
                 await self._text({"type": "names", "tracks": frame.names[at : at + _NAMES_A_MESSAGE]})
+            if frame.counts is not None:
+                await self._text({"type": "counts", **asdict(frame.counts)})
             await self._bytes(encode(frame, realm_now_us=now_us, seq=console.picture.seq))
         await self._bytes(_head(FrameKind.TICK, 0, realm_now_us=now_us, seq=console.picture.seq))
         with suppress(TimeoutError):

@@ -22,6 +22,7 @@ SHOWN: Final = (
     "facility.origin.",
     "files.",
     "incident.desk.",
+    "incident.state.",
     "keys.",
     "kind.",
     "map.",

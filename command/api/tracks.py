@@ -7,21 +7,43 @@ import math
 import uuid
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from command.domain.clock import US_PER_S, from_us
 from command.domain.track import Track, TrackStatus
 from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_language
+from command.operations.exports import Format
+from command.operations.people import Permission, current_language, current_person
+from command.operations.picture import Box
+from command.operations.track_groups import TrackGroup
+from maps.exchange import MEDIA_TYPES
 
 HISTORY_LIMIT: Final = 5_000
 HISTORY_HOURS: Final = 7 * 24
 _HISTORY_FIELDS: Final = ("lon", "lat", "speed_mps", "course_deg", "heading_deg", "depth_m", "battery_percent")
 
 
+class Chosen(BaseModel):
+    """Tracks by their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tracks: Annotated[tuple[uuid.UUID, ...], Field(min_length=1, max_length=1_000)]
+
+
+def _box(written: str) -> Box:
+    """`west,south,east,north` in degrees."""
+    try:
+        return Box.around([float(part) for part in written.split(",")])
+    except ValueError as exc:
+        raise HTTPException(422, f"bbox {written!r}: write west,south,east,north in degrees ({exc})") from exc
+
+
 def tracks_router(console: Console) -> APIRouter:
-    """GET /api/tracks?search=, /api/tracks/{id}, /api/tracks/{id}/history?hours=&limit= (columns, oldest first)."""
+    """GET /api/tracks?search=, /api/tracks/within?bbox=&hide=, /api/tracks/{id}, /api/tracks/{id}/history?hours=&limit=
+    (columns, oldest first); POST /api/tracks/export?format=."""
     router = APIRouter(prefix="/api/tracks")
 
     @router.get("")
@@ -31,6 +53,24 @@ def tracks_router(console: Console) -> APIRouter:
     ) -> dict[str, Any]:
         found = console.picture.find(search, limit=limit)
         return {"tracks": [track_json(console, track) for track in found], "all": len(console.picture)}
+
+    @router.get("/within")
+    @needs(Permission.WATCH)
+    async def tracks_within(
+        bbox: Annotated[str, Query(max_length=120)],
+        hide: Annotated[list[TrackGroup] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 500,
+    ) -> dict[str, Any]:
+        now_us = console.clock.now_us()
+        found, count = console.picture.within(_box(bbox), now_us=now_us, limit=limit, hide=hide or ())
+        return {"tracks": [track_json(console, track) for track in found], "all": count}
+
+    @router.post("/export")
+    @needs(Permission.WATCH)
+    async def tracks_as_file(format: Format, chosen: Chosen) -> Response:  # noqa: A002 - the name in the address
+        data = await asyncio.to_thread(console.tracks_as_file, chosen.tracks, format, by=current_person().user.login)
+        disposition = {"Content-Disposition": f'attachment; filename="tracks-{console.realm.name}.{format.value}"'}
+        return Response(data, media_type=MEDIA_TYPES[format], headers=disposition)
 
     @router.get("/{track_id}")
     @needs(Permission.WATCH)

@@ -22,11 +22,13 @@ from command.api.incidents import incidents_router
 from command.api.keys import keys_router
 from command.api.live import live_router
 from command.api.login import login_router
+from command.api.notes import add_note_problems, notes_router
 from command.api.people import people_router
 from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
+from command.api.search import search_router
 from command.api.silences import silences_router
 from command.api.state import state_router
 from command.api.texts import texts_router
@@ -92,6 +94,7 @@ def make_web(
     describe(web, cookie=SESSION_COOKIE, csrf_header=CSRF_HEADER)
     add_problem_handlers(web)
     add_area_problems(web)
+    add_note_problems(web)
     add_facility_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
@@ -104,6 +107,8 @@ def make_web(
         tracks_router(console),
         areas_router(console),
         places_router(console),
+        notes_router(console),
+        search_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),

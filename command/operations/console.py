@@ -25,6 +25,7 @@ from command.domain.facility import Facility, FacilityVersion
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
+from command.domain.note import Note
 from command.domain.realm import Realm
 from command.domain.silence import Matcher, Silence
 from command.domain.track import Track
@@ -35,8 +36,10 @@ from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
 from command.operations.evidence import Evidence, evidence_of
+from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
+from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
@@ -50,6 +53,7 @@ from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_sessi
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
+from command.store.notes import notes_revision, shown_notes
 from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.silences import silences_in_force
@@ -101,6 +105,9 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.notes: tuple[Note, ...] = ()
+        self.notes_revision = 0
+        self.note_book = NoteBook(engine, realm, clock=clock)
         self.alerts: tuple[Alert, ...] = ()
         self.alerts_revision = 0
         self.incidents: tuple[Incident, ...] = ()
@@ -294,6 +301,11 @@ class Console:
         with realm_session(self._engine, self.realm) as session:
             return track_history(session, track_id, from_us=from_us, to_us=to_us, limit=limit)
 
+    def tracks_as_file(self, track_ids: Sequence[uuid.UUID], form: Format, *, by: str) -> bytes:
+        """The latest of those of the tracks that there are, as a file. Raises StoreUnavailable."""
+        tracks = [track for track_id in track_ids if (track := self.picture.track(track_id)) is not None]
+        return export_tracks(self._engine, self.realm, tracks, form, by=by, now_us=self._host.now_us())
+
     def as_of(self, at_us: int, box: Box) -> list[Track]:
         """What was true at `at_us` in the box. Raises StoreUnavailable."""
         with realm_session(self._engine, self.realm) as session:
@@ -326,7 +338,7 @@ class Console:
         for payload in heard:
             if self._stop.is_set():
                 return
-            alerts_told = alerts_told or bool(payload and ("alerts" in payload or "areas" in payload))
+            alerts_told = alerts_told or bool(payload and payload.keys() & {"alerts", "areas", "notes"})
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
             if payload and "facilities" in payload:
                 rest_at = -1e9
@@ -373,6 +385,10 @@ class Console:
             silences = tuple(silences_in_force(session, self.clock.now_us()))
             revision = areas_revision(session)
             areas = latest_areas(session) if revision != self.areas_revision else None
+            noted = notes_revision(session)
+            if noted != self.notes_revision:
+                self.notes = tuple(shown_notes(session, self.clock.now_us()))
+                self.notes_revision = noted
         if areas is not None:
             self._named_areas = tuple(areas)
             self.areas, self.areas_revision = tuple(area for area in areas if not area.retired), revision

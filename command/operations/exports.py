@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from alerts.explain import explain, rule_name
 from command.domain.clock import from_us
 from command.domain.geo import Position
 from command.domain.realm import Realm
-from command.domain.track import TrackStatus
+from command.domain.track import Track, TrackStatus
 from command.i18n.names import Names
 from command.operations.area_files import area_features
 from command.operations.facility_files import facility_features
@@ -26,7 +26,7 @@ from command.store.facilities import latest_facilities
 from command.store.tracks import load_latest
 from maps.exchange import Feature, Format, write_features
 
-__all__ = ["EXPORTS", "Exported", "Format", "export"]
+__all__ = ["EXPORTS", "Exported", "Format", "export", "export_tracks"]
 
 
 class Exported(StrEnum):
@@ -84,9 +84,27 @@ def _alerts(session: Session) -> list[Feature]:
     ]
 
 
+def export_tracks(
+    engine: Engine, realm: Realm, tracks: Sequence[Track], form: Format, *, by: str, now_us: int
+) -> bytes:
+    """These tracks as they are given, as a file. Who took it out is audited. Raises StoreUnavailable."""
+    with realm_session(engine, realm) as session:
+        features = _track_features(tracks, _asset_names(session))
+        detail = {"realm": realm.name, "format": form.value, "count": len(features)}
+        append_audit(session, actor=by, action="exported", target=Exported.TRACKS.value, detail=detail, now_us=now_us)
+    return write_features(features, form, layer=Exported.TRACKS.value)
+
+
 def _tracks(session: Session) -> list[Feature]:
     """The latest state of every track."""
-    names = Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in list_assets(session)})
+    return _track_features([latest.track for latest in load_latest(session)], _asset_names(session))
+
+
+def _asset_names(session: Session) -> Names:
+    return Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in list_assets(session)})
+
+
+def _track_features(tracks: Sequence[Track], names: Names) -> list[Feature]:
     return [
         _feature(
             i,
@@ -107,7 +125,7 @@ def _tracks(session: Session) -> list[Feature]:
             depth_m=track.depth_m,
             position_error_m=track.position_error_m,
         )
-        for i, track in enumerate((latest.track for latest in load_latest(session)), start=1)
+        for i, track in enumerate(tracks, start=1)
     ]
 
 

@@ -18,7 +18,7 @@ from command.domain.observation import ObservationFlag
 from command.domain.track import Track, TrackStatus
 from command.i18n.folding import holds_all
 from command.i18n.names import Named, Names
-from command.operations.track_groups import RecordFlag, TrackGroup, hidden_rows
+from command.operations.track_groups import GroupCounts, RecordFlag, TrackGroup, count_groups, hidden_rows
 
 RECORD_DTYPE: Final = np.dtype(
     [
@@ -110,6 +110,8 @@ class Frame:
     records: npt.NDArray[np.generic]
     names: list[tuple[int, str, str]] = field(default_factory=list)
     """(handle, track id, label) of what the screen does not know by name yet."""
+    counts: GroupCounts | None = None
+    """Of cells: the tracks in the view by group, which a screen that has single tracks counts by itself."""
 
 
 class Picture:
@@ -204,6 +206,19 @@ class Picture:
         found.sort(key=lambda t: t.observed_at_us, reverse=True)
         return found[:limit]
 
+    def within(
+        self, box: Box, *, now_us: int, limit: int, hide: Collection[TrackGroup] = ()
+    ) -> tuple[list[Track], int]:
+        """The tracks of the box that a screen shows which hides these groups, what matters most and is newest first,
+        `limit` at most; and how many there are."""
+        with self.lock:
+            shown = self.in_view(box, now_us=now_us) & ~hidden_rows(self._records[: self._count], hide)
+            handles = np.flatnonzero(shown)
+            rows = self._records[handles]
+            order = np.lexsort((rows["observed_at_s"], rows["flags"] != 0))[::-1][:limit]
+            tracks = [self._tracks[handle] for handle in handles[order]]
+        return [track for track in tracks if track is not None], len(handles)
+
     def records_of(self, tracks: Sequence[Track]) -> npt.NDArray[np.void]:
         """Records of tracks as they were at another time, under the handles of the live picture."""
         with self.lock:
@@ -240,6 +255,11 @@ class Picture:
             return None
         lon, lat = rows["lon_e7"] / 1e7, rows["lat_e7"] / 1e7
         return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+    def counts(self, box: Box, *, now_us: int, hide: Collection[TrackGroup]) -> GroupCounts:
+        """How many tracks of the box are of each group, for a screen that hides some."""
+        with self.lock:
+            return count_groups(self._records[: self._count][self.in_view(box, now_us=now_us)], hide)
 
     def aggregate(
         self, box: Box, *, zoom: float, now_us: int, hide: Collection[TrackGroup] = ()
@@ -356,7 +376,8 @@ class Watcher:
                 if not fresh and since == self._at_revision:
                     return []
                 cells = self._picture.aggregate(self._box, zoom=self._zoom, now_us=now_us, hide=self._hide)
-                return [Frame(kind=FrameKind.AGGREGATE, records=cells)]
+                counts = self._picture.counts(self._box, now_us=now_us, hide=self._hide)
+                return [Frame(kind=FrameKind.AGGREGATE, records=cells, counts=counts)]
             return self._records_since(since, fresh=fresh, now_us=now_us)
 
     def as_of(self, tracks: Sequence[Track]) -> Frame:

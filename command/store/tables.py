@@ -229,6 +229,22 @@ AREA_VERSION: Final = Table(
     Column("retired", Boolean, nullable=False),
 )
 
+NOTE_VERSION: Final = Table(
+    "note_version",
+    REALM_TABLES,
+    Column("note_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("text", SafeText, nullable=False),
+    Column("position", point_column_type(), nullable=False),
+    Column("created_by", SafeText, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("changed_by", SafeText, nullable=False),
+    Column("changed_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds),
+    Column("removed", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
 ALERT: Final = Table(
     "alert",
     REALM_TABLES,

@@ -252,6 +252,7 @@
     if (state.side === which) return;
     state.side = which;
     $("shell").dataset.side = which;
+    if (which === "closed" && window.mizugiwaMap) window.mizugiwaMap.openIncident(null);
     setProps("side", { data: which });
   }
 
@@ -353,6 +354,8 @@
     window.mizugiwaPresence.start();
   }
 
+  // chosen on the map
+  document.addEventListener("mizugiwa:area", () => side("areas"));
   document.addEventListener("keydown", key);
   document.addEventListener("click", click);
   document.addEventListener("input", (event) => {

@@ -50,6 +50,7 @@
     desk.selected = id;
     mark();
     setProps("incident-selected", { data: id });
+    if (window.mizugiwaMap) window.mizugiwaMap.openIncident(id);
     side(id ? "incident" : "closed");
     const row = id && rowOf(id);
     if (!row) return;
@@ -407,6 +408,11 @@
     if (!empty) return submit[event.target.id]();
     fail(event.target.id, t("incident.desk.missing", { what: empty.labels[0].textContent }));
     return empty.focus();
+  });
+  // chosen on the map
+  document.addEventListener("mizugiwa:incident", (event) => {
+    turn("incidents", { focus: false });
+    select(event.detail);
   });
   document.addEventListener("keydown", arrows, true);
   document.addEventListener("keydown", (event) => {

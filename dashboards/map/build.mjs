@@ -1,6 +1,6 @@
 // Bundles src/main.ts into ../assets/map: one script and one style sheet, which Dash loads by themselves, with
-// MapLibre's worker and the fonts beside them. Nothing in the result names another host. The same typeface goes as whole
-// files into ../../command/documents/fonts, where printed documents take it from.
+// MapLibre's worker, the symbols of MIL-STD-2525 and the fonts beside them. Nothing in the result names another host. The same
+// typeface goes as whole files into ../../command/documents/fonts, where printed documents take it from.
 import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -10,12 +10,10 @@ const out = here("../assets/map/");
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
-const { metafile } = await build({
-  entryPoints: { "mizugiwa-map": here("src/main.ts") },
+const common = {
   outdir: out,
   bundle: true,
   minify: true,
-  format: "iife",
   platform: "browser",
   target: "es2022",
   legalComments: "none",
@@ -26,10 +24,13 @@ const { metafile } = await build({
   // MapLibre asks for its own address only to find its worker, whose address main.ts sets.
   define: { "import.meta.url": "location.href", "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
-});
+};
+const page = await build({ ...common, entryPoints: { "mizugiwa-map": here("src/main.ts") }, format: "iife" });
+// Not part of the first load: the map asks for it when it is needed. Dash leaves .mjs files alone.
+const symbols = await build({ ...common, entryPoints: { "mizugiwa-symbols": here("src/milsymbols.ts") }, format: "esm", outExtension: { ".js": ".mjs" } });
 // The licences of everything that went into the bundle go along with it, as they ask.
 const packages = new Set(
-  Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []),
+  [page, symbols].flatMap(({ metafile }) => Object.keys(metafile.inputs)).flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []),
 );
 const texts = [];
 for (const name of [...packages].sort()) {

@@ -43,6 +43,49 @@ def test_minutes_may_have_a_fraction(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        # 38SMB4488 is 33.33°N 44.40°E: GeographicLib's GeoConvert(1)
+        ("38SMB4488", (33.3367, 44.4037)),
+        # the NGA's own GEOTRANS: Tokyo, at the exceptions of Norway and Svalbard, south of the equator, and on it
+        ("54S UE 86070 46757", (35.658099, 139.741358)),
+        ("32V KN 97780 00479", (60.39, 5.33)),
+        ("33X WG 13696 80760", (78.2, 15.6)),
+        ("56H LH 33491 51909", (-33.86, 151.2)),
+        ("31N AA 66021 00000", (0.0, 0.0)),
+        ("54suE8607046757", (35.658099, 139.741358)),
+        ("５４Ｓ ＵＥ ８６０７０ ４６７５７", (35.658099, 139.741358)),
+    ],
+)
+def test_a_grid_reference_is_its_place(written: str, place: tuple[float, float]) -> None:
+    position = read_position(written)
+    half_a_square_deg = 0.007 if len(written) < 10 else 3e-5
+    assert (position.lat, position.lon) == pytest.approx(place, abs=half_a_square_deg)
+
+
+def test_a_shorter_grid_reference_is_the_middle_of_its_square() -> None:
+    metre, kilometre = read_position("52S EC 31500 84500"), read_position("52SEC3184")
+    assert (kilometre.lat, kilometre.lon) == pytest.approx((metre.lat, metre.lon), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("54S AE 86070 46757", "no_square"),
+        ("61S UE 86070 46757", "not_understood"),
+        ("00S UE 86070 46757", "no_square"),
+        ("54S UE 8607 4675 7", "not_understood"),
+        ("54R UE 86070 46757", "no_square"),
+        ("54I UE 86070 46757", "not_understood"),
+    ],
+)
+def test_a_grid_reference_that_names_no_square_is_refused(written: str, reason: str) -> None:
+    with pytest.raises(BadPosition) as refused:
+        read_position(written)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
     ("written", "reason"),
     [
         ("", "empty"),

@@ -7,18 +7,22 @@ import { type AlertsJson, type MapAlert, alertsToDraw } from "./alerts.js";
 import { type AreaMap } from "./areas/panel.js";
 import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
-import { setProps } from "./dash.js";
-import { CHOSEN } from "./facilities.js";
-import { type Connection, Feed, type FeedListener, type Looking, type Present } from "./feed.js";
+import { BoxSelect, type BoxTrack } from "./box.js";
+import { openOnPage, setProps } from "./dash.js";
+import { type Connection, Feed, type FeedListener, type Looking, type Present, type Topic as Told } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
-import { type Group, countGroups } from "./groups.js";
+import { ROOM_SHARE, viewFor } from "./following.js";
+import type { Group, GroupCounts } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
 import { Evidence, type EvidenceJson } from "./evidence.js";
+import { ShownIncidents, incidentLines } from "./incidents.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
 import { Measure, type MeasuredTrack } from "./measure.js";
 import { ShownNotation } from "./notation.js";
+import { ShownNotes, noteLines, shortened } from "./notes.js";
+import { NotesPanel } from "./notes_panel.js";
 import { type Name, Picture } from "./picture.js";
 import {
   addPlaces,
@@ -30,14 +34,17 @@ import {
 } from "./places.js";
 import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
+import { type Found, SearchBox } from "./search.js";
+import { FoundMark } from "./found.js";
 import { ShownLayers } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
-import { type Atlas, drawAtlas } from "./symbols.js";
+import { type Atlas, TYPE_SYMBOL_ZOOM, drawAtlas, iconOf } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
 import { PastPanel } from "./past.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
-import { type HistoryJson, TRAIL_SPAN_MS, type TrailPoint, historyPath, trailPoints, trailSegments } from "./trail.js";
+import { ShownTrail } from "./trail.js";
+import { type DrawType, loadTypes } from "./types.js";
 
 /** The Open Database Licence asks for it wherever the map is seen. */
 const ATTRIBUTION = "© OpenStreetMap contributors (ODbL)";
@@ -58,6 +65,8 @@ export interface RenderedFeature {
   readonly status: number;
   readonly age_s: number;
   readonly error_m: number | null;
+  /** The symbol in the atlas; see symbols.ts. */
+  readonly symbol: string;
 }
 
 export interface MapStatus {
@@ -77,22 +86,29 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "trail" | "evidence";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "trail" | "evidence";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
   readonly sketch: Sketch;
   private readonly map: MapLibre;
   private readonly overlay: MapboxOverlay;
-  private atlas: Atlas = drawAtlas();
-  private readonly picture = new Picture();
+  private types: DrawType | null = null;
+  private atlas: Atlas = drawAtlas(null);
+  readonly picture = new Picture();
   private readonly feed: Feed;
   private readonly status: StatusLine;
   private readonly cursor = new CursorReadout();
+  private readonly search: SearchBox;
+  private readonly foundMark = new FoundMark();
   private readonly chips: FilterChips;
   private readonly legend: LegendPanel;
   private readonly tip: Tip;
   private readonly announcer: Announcer;
+  private readonly box: BoxSelect;
+  private readonly boxButton: ToolButton;
+  private marked: readonly BoxTrack[] = [];
+  private following = false;
   private readonly measure: Measure;
   private readonly evidence: Evidence;
   private readonly measureButton: ToolButton;
@@ -105,9 +121,11 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly timers: number[] = [];
   private readonly shown: ShownLayers;
   private alerts: readonly MapAlert[] = [];
-  private trail: readonly TrailPoint[] = [];
-  private trailOf: string | null = null;
-  private trailRequest: AbortController | null = null;
+  private readonly incidents: ShownIncidents;
+  private readonly trail: ShownTrail;
+  private readonly notes: ShownNotes;
+  private readonly notesPanel: NotesPanel;
+  private readonly notesButton: ToolButton;
   private selection: Selection = null;
   private state: Connection = "connecting";
   private toldConnected: boolean | null = null;
@@ -133,6 +151,9 @@ export class MapConsole implements FeedListener, AreaMap {
     const address = readAddress(location.hash);
     const left = address.at ?? this.kept.read();
     this.picture.hidden = new Set(address.hide);
+    this.incidents = new ShownIncidents(() => this.redraw(), (reason) => this.notRead("incidents", reason));
+    this.notes = new ShownNotes(() => this.redraw(), (reason) => this.notRead("notes", reason));
+    this.trail = new ShownTrail(() => this.redraw(), (words) => this.say("trail", words));
     this.untouched = left === null;
     const canvasBox = document.createElement("div");
     canvasBox.className = "mz-canvas";
@@ -166,6 +187,10 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(new AreasButton(), "top-right");
     this.measureButton = new ToolButton("mz-measure-tool", "map.measure.tool", () => this.measureOrEnd());
     this.map.addControl(this.measureButton, "top-right");
+    this.boxButton = new ToolButton("mz-box-tool", "map.box.tool", () => this.boxOrEnd());
+    this.map.addControl(this.boxButton, "top-right");
+    this.notesButton = new ToolButton("mz-notes-tool", "map.notes.tool", () => this.notesOrEnd());
+    this.map.addControl(this.notesButton, "top-right");
     this.pastButton = new ToolButton("mz-past-tool", "map.past.tool", () => this.past.toggle());
     this.map.addControl(this.pastButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
@@ -176,14 +201,23 @@ export class MapConsole implements FeedListener, AreaMap {
       pickingRadius: 8,
       onClick: (info: PickingInfo) => this.clicked(info),
       onHover: (info: PickingInfo) => this.hovered(info),
-      getCursor: ({ isHovering, isDragging }) => (this.measure.active ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+      getCursor: ({ isHovering, isDragging }) => (this.measure.active || this.box.active || this.notesPanel.placing ? "crosshair" : isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
     });
     this.map.addControl(this.overlay);
     const top = element("div", "mz-top", root);
-    this.status = new StatusLine(root, top);
+    const first = element("div", "mz-row", top);
+    this.search = new SearchBox(first, {
+      show: (found) => this.showFound(found),
+      leave: () => {
+        this.foundMark.remove();
+        this.map.getCanvas().focus({ preventScroll: true });
+      },
+      say: (words) => this.announcer.say(words),
+    });
+    this.status = new StatusLine(root, first);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, () => this.atlas, this.shown, () => this.showLayers());
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers(), () => this.needTypes());
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -207,6 +241,26 @@ export class MapConsole implements FeedListener, AreaMap {
       write: (lon, lat) => this.notation.write(lon, lat),
       say: (words) => this.announcer.say(words),
     });
+    this.box = new BoxSelect(this.map, root, {
+      hidden: () => this.picture.hidden,
+      marked: (tracks) => {
+        this.marked = tracks;
+        this.redraw();
+      },
+      follow: (on) => this.follow(on),
+      open: (track) => this.choose({ track_id: track.track_id }),
+      incidents: () => (root.dataset.linksIncidents === "true" ? this.incidents.choices() : []),
+      changed: (active) => this.boxButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
+    this.notesPanel = new NotesPanel(this.map, root, {
+      mayWrite: root.dataset.writesNotes === "true",
+      standing: () => this.notes.standing(this.picture),
+      nowMs: () => this.picture.realmNowMs,
+      look: (place) => this.focus(place),
+      changed: (active) => this.notesButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
     this.listen(canvasBox);
     this.feed.open();
@@ -219,16 +273,22 @@ export class MapConsole implements FeedListener, AreaMap {
   remove(): void {
     this.gone.abort();
     this.feed.close();
-    this.trailRequest?.abort();
+    this.trail.close();
     for (const timer of [...this.timers, this.viewTimer, this.redrawTimer, this.addressTimer]) window.clearTimeout(timer);
     this.map.remove();
     this.root.replaceChildren();
   }
 
   focus(focus: Focus): void {
+    this.untouched = false;
     const camera = { center: [focus.lon, focus.lat] as [number, number], zoom: focus.zoom ?? Math.max(this.map.getZoom(), 10) };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.map.jumpTo(camera, BY_HAND);
     else this.map.easeTo({ ...camera, duration: 500 }, BY_HAND);
+  }
+
+  /** The officer reads this incident: it is joined to what it is about. */
+  openIncident(incidentId: string | null): void {
+    void this.incidents.open(incidentId);
   }
 
   /** Bring an area into view, above a panel that hides this many pixels at the lower edge. */
@@ -274,6 +334,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private moved(event: object): void {
     if ("originalEvent" in event || "byHand" in event) {
+      this.box.unfollow();
       const { lng, lat } = this.map.getCenter();
       this.untouched = false;
       this.kept.write({ lon: lng, lat, zoom: this.map.getZoom() });
@@ -286,7 +347,7 @@ export class MapConsole implements FeedListener, AreaMap {
   select(selection: Selection): void {
     this.selection = selection;
     this.picture.selectedTrackId = this.selectedTrackId();
-    this.loadTrail();
+    this.trail.follow(this.selectedTrackId(), this.picture);
     this.redraw();
     this.tellAddress();
   }
@@ -332,13 +393,14 @@ export class MapConsole implements FeedListener, AreaMap {
   asOf(ms: number | null): void {
     this.picture.asOfMs = ms;
     this.feed.asOf(ms);
-    this.trailOf = null;
-    this.loadTrail();
+    this.trail.forget();
+    this.trail.follow(this.selectedTrackId(), this.picture);
   }
 
   features(): RenderedFeature[] {
     if (!this.ready) return [];
     const bounds = this.map.getBounds();
+    const types = this.types !== null && this.wantsTypes();
     return this.picture
       .shown()
       .filter((track) => contains(bounds, track))
@@ -353,6 +415,7 @@ export class MapConsole implements FeedListener, AreaMap {
           status: track.status,
           age_s: this.picture.ageS(track),
           error_m: track.errorM,
+          symbol: iconOf(track, types),
         };
       });
   }
@@ -370,11 +433,16 @@ export class MapConsole implements FeedListener, AreaMap {
   retell(): void {
     this.legend.render();
     this.views.render();
+    this.search.retell();
     this.measure.retell();
     this.evidence.retell();
     this.measureButton.retell();
     this.past.retell();
     this.pastButton.retell();
+    this.notesPanel.retell();
+    this.notesButton.retell();
+    this.box.retell();
+    this.boxButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -385,7 +453,7 @@ export class MapConsole implements FeedListener, AreaMap {
   /** Day, dusk, night: the page's style sheets follow by themselves, what is drawn is drawn again. */
   private nextPalette(): void {
     nextTheme();
-    this.atlas = drawAtlas();
+    this.atlas = drawAtlas(this.types);
     this.chips.drawIcons(this.atlas);
     this.legend.render();
     if (this.ready) {
@@ -395,6 +463,9 @@ export class MapConsole implements FeedListener, AreaMap {
       this.shown.applyTo(this.map);
       this.measure.repaint();
       this.evidence.repaint();
+      this.box.repaint();
+      this.notes.repaint(this.map);
+      this.incidents.repaint(this.map);
       this.redraw();
     }
     this.announcer.say(text(`map.palette.${currentTheme()}`));
@@ -409,7 +480,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   frame(frame: Frame): void {
     this.picture.apply(frame);
-    this.loadTrail();
+    this.trail.follow(this.selectedTrackId(), this.picture);
     this.redraw();
   }
 
@@ -417,8 +488,14 @@ export class MapConsole implements FeedListener, AreaMap {
     this.picture.learnNames(rows);
   }
 
-  changed(what: Place | "alerts"): void {
+  counts(counts: GroupCounts): void {
+    this.picture.takeCounts(counts);
+  }
+
+  changed(what: Told): void {
     if (what === "alerts") this.loadAlerts();
+    else if (what === "notes") void this.notes.load();
+    else if (what === "incidents") void this.incidents.load();
     else this.loadPlaces(what);
   }
 
@@ -449,6 +526,9 @@ export class MapConsole implements FeedListener, AreaMap {
       addPlaces(map, currentLanguage());
       this.evidence.addLayers();
       this.measure.addLayers();
+      this.box.addLayers();
+      this.notes.addLayers(map);
+      this.incidents.addLayers(map);
       this.shown.applyTo(map);
       this.sketch.ready();
       this.ready = true;
@@ -490,11 +570,23 @@ export class MapConsole implements FeedListener, AreaMap {
       if (lon !== undefined && lat !== undefined) this.measure.add({ lon, lat }, name && this.measuredTrack(name.trackId));
       return;
     }
+    if (this.box.active) {
+      const [lon, lat] = info.coordinate ?? [];
+      if (lon !== undefined && lat !== undefined) this.box.setCorner({ lon, lat });
+      return;
+    }
+    if (this.notesPanel.placing) {
+      const [lon, lat] = info.coordinate ?? [];
+      if (lon !== undefined && lat !== undefined) this.notesPanel.setPlace({ lon, lat });
+      return;
+    }
     if (what?.type === "aggregate") {
       this.focus({ lon: what.aggregate.lon, lat: what.aggregate.lat, zoom: this.map.getZoom() + 2 });
       return;
     }
-    if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
+    if (what?.type === "note") this.endTools(this.notesPanel).open(what.note);
+    else if (what?.type === "incident") openOnPage("incident", what.incident.incidentId);
+    else if (what?.type === "alert") this.choose({ alert_id: what.alert.alertId });
     else if (what?.type === "track") this.chooseTrack(what.track);
     else if (!this.chooseFacility(info)) this.choose(null);
   }
@@ -503,7 +595,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private chooseFacility({ x, y }: PickingInfo): boolean {
     const [found] = this.ready ? this.map.queryRenderedFeatures([x, y], { layers: ["facility"] }) : [];
     if (found === undefined) return false;
-    document.dispatchEvent(new CustomEvent(CHOSEN, { detail: found.properties.facility_id }));
+    openOnPage("facility", String(found.properties.facility_id));
     return true;
   }
 
@@ -514,6 +606,10 @@ export class MapConsole implements FeedListener, AreaMap {
       this.tip.show(info.x, info.y, name?.label ?? text("map.unnamed"), trackLines(what.track, this.picture));
     } else if (what?.type === "alert") {
       this.tip.show(info.x, info.y, what.alert.label, [text(`map.severity.${what.alert.severity}`)]);
+    } else if (what?.type === "note") {
+      this.tip.show(info.x, info.y, shortened(what.note.text), noteLines(what.note));
+    } else if (what?.type === "incident") {
+      this.tip.show(info.x, info.y, what.incident.number, incidentLines(what.incident));
     } else if (what?.type === "aggregate") {
       this.tip.show(info.x, info.y, text("map.tracks", { n: what.aggregate.count }), [text("map.zoom_for_tracks")]);
     } else {
@@ -524,6 +620,7 @@ export class MapConsole implements FeedListener, AreaMap {
   /** The key of walking, N, and Shift with it go through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") this.foundMark.remove();
     if (event.key === "Escape" && this.sketch.busy) {
       // The page would close the panel in which the area is being edited.
       event.stopPropagation();
@@ -544,13 +641,39 @@ export class MapConsole implements FeedListener, AreaMap {
       }
       if (meansTheMap(event.target) && this.measure.key(event)) return true;
     }
+    if (this.box.active) {
+      if (event.key === "Escape") {
+        this.endTools(this.measure);
+        return true;
+      }
+      if (meansTheMap(event.target) && this.box.key(event)) return true;
+    }
+    if (this.notesPanel.active) {
+      if (event.key === "Escape") {
+        this.notesPanel.escape();
+        return true;
+      }
+      if (meansTheMap(event.target) && this.notesPanel.key(event)) return true;
+    }
     if (event.key === "Escape" && this.evidence.end()) return true;
     switch (window.mizugiwaKeys.act(event)) {
+      case "notes":
+        this.notesOrEnd();
+        return true;
+      case "box":
+        this.boxOrEnd();
+        return true;
       case "measure":
         this.measureOrEnd();
         return true;
       case "coordinates":
         this.notation.next();
+        return true;
+      case "symbols":
+        this.nextSymbols();
+        return true;
+      case "find":
+        this.search.focus();
         return true;
       case "kinds":
         this.chips.focus();
@@ -588,12 +711,45 @@ export class MapConsole implements FeedListener, AreaMap {
     this.showStatus();
   }
 
+  private boxOrEnd(): void {
+    if (this.box.active) this.box.end();
+    else if (this.picture.asOf) this.announcer.say(text("map.box.past"));
+    else this.endTools(this.box).begin();
+  }
+
+  private notesOrEnd(): void {
+    if (this.notesPanel.active) this.notesPanel.end();
+    else this.endTools(this.notesPanel).begin();
+  }
+
+  /** One tool at a time: all end but this one. */
+  private endTools<T>(next: T): T {
+    for (const tool of [this.measure, this.box, this.notesPanel]) if ((tool as unknown) !== next) tool.end();
+    return next;
+  }
+
+  /** Keep the marked tracks in view, at first wherever they are. */
+  private follow(on: boolean): void {
+    this.following = on;
+    if (on) this.keepInView(this.marked.flatMap(({ position }) => position ?? []));
+  }
+
+  private keepInView(places: readonly { readonly lon: number; readonly lat: number }[]): void {
+    const [[west, south], [east, north]] = this.map.getBounds().toArray();
+    const to = viewFor(places, [[west, south], [east, north]]);
+    if (to === null) return;
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const [x, y] = [clientWidth * ROOM_SHARE, clientHeight * ROOM_SHARE];
+    this.map.fitBounds(to, { padding: { left: x, right: x, top: y, bottom: y }, maxZoom: this.map.getZoom(), animate: false });
+  }
+
   private measureOrEnd(): void {
     if (this.measure.active) {
       this.measure.end();
       return;
     }
     this.evidence.end();
+    this.box.end();
     const trackId = this.selectedTrackId();
     this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
   }
@@ -623,6 +779,18 @@ export class MapConsole implements FeedListener, AreaMap {
     if (measured === undefined) this.choose({ track_id: trackId });
     else this.measure.cursorTo(measured);
     this.announcer.say([label, ...trackLines(next, this.picture)].join(" "));
+  }
+
+  /** Go to what was searched for; a mark says where it is, where nothing else does. */
+  private showFound({ kind, key, title, position, box }: Found): void {
+    this.foundMark.remove();
+    this.map.getCanvas().focus({ preventScroll: true });
+    if (box !== null) this.showBox([[box[0], box[1]], [box[2], box[3]]]);
+    else if (position !== null) this.focus({ ...position, zoom: Math.max(this.map.getZoom(), kind === "place" ? 9 : 11) });
+    if (kind === "track") this.choose({ track_id: key });
+    else if (kind === "incident" || kind === "area" || kind === "facility") openOnPage(kind, key);
+    else if (position !== null) this.foundMark.show(this.map, position, title);
+    this.announcer.say(title);
   }
 
   private chooseTrack(track: TrackRecord): void {
@@ -655,19 +823,63 @@ export class MapConsole implements FeedListener, AreaMap {
     }, VIEW_DEBOUNCE_MS);
   }
 
+  /** Whether the officer wants the symbols of MIL-STD-2525 and is close enough for them. */
+  private wantsTypes(): boolean {
+    return this.shown.of("types").on && this.map.getZoom() >= TYPE_SYMBOL_ZOOM;
+  }
+
+  /** Fetch what draws those symbols. Until it is there, and where it cannot be had, the plain ones stand. */
+  private needTypes(): void {
+    if (this.types !== null) return;
+    loadTypes().then(
+      (types) => {
+        this.types = types;
+        this.atlas = drawAtlas(types);
+        this.legend.render();
+        this.say("drawing", "");
+        this.redraw();
+      },
+      (error: Error) => this.say("drawing", text("map.types.missing", { reason: error.message })),
+    );
+  }
+
+  private nextSymbols(): void {
+    const on = !this.shown.of("types").on;
+    this.shown.change("types", { on });
+    this.legend.render();
+    this.showLayers();
+    this.announcer.say(text(on ? "map.types.on" : "map.types.off"));
+  }
+
   private redraw(): void {
+    if (this.wantsTypes()) this.needTypes();
     if (!this.ready || this.redrawTimer !== undefined) return;
     this.redrawTimer = window.setTimeout(() => {
       this.redrawTimer = undefined;
       const zoom = this.map.getZoom();
-      const trail = this.trailWithNow();
+      const marked = this.marked.map(({ track_id: id }) => id);
+      if (this.following) this.keepInView(marked.flatMap((id) => this.picture.byTrackId(id) ?? []));
       this.overlay.setProps({
         layers: buildLayers(
-          { picture: this.picture, alerts: this.alerts, trail, selection: this.selection, zoom, strength: (which) => this.shown.strength(which) },
+          {
+            picture: this.picture,
+            alerts: this.alerts,
+            incidents: this.incidents,
+            notes: this.notes,
+            marked,
+            trail: this.trail.segments(this.picture),
+            selection: this.selection,
+            zoom,
+            types: this.types !== null && this.wantsTypes(),
+            strength: (which) => this.shown.strength(which),
+          },
           this.atlas,
         ),
       });
       setTrackLabels(this.map, this.picture, zoom, this.selectedTrackId());
+      this.incidents.showLabels(this.map, this);
+      this.notes.showLabels(this.map, this.picture);
+      this.notesPanel.follow();
       this.measure.follow();
       this.showStatus();
     }, REDRAW_MS);
@@ -675,7 +887,7 @@ export class MapConsole implements FeedListener, AreaMap {
 
   private showStatus(): void {
     const { picture } = this;
-    this.chips.show(picture.hidden, picture.aggregates.length > 0 ? null : countGroups(picture.tracks.values(), picture.hidden));
+    this.chips.show(picture.hidden, picture.counts);
     this.status.show(this.state, this.picture, [...this.notices.values()].join(" "));
   }
 
@@ -699,6 +911,11 @@ export class MapConsole implements FeedListener, AreaMap {
     this.showStatus();
   }
 
+  /** reason: "" where it could be read. */
+  private notRead(what: Place | "alerts" | "incidents" | "notes", reason: string): void {
+    this.say(what, reason && text("map.not_read", { what: text(`map.layer.${what}`), reason }));
+  }
+
   private selectedTrackId(): string | null {
     const { selection } = this;
     if (selection === null) return null;
@@ -720,7 +937,7 @@ export class MapConsole implements FeedListener, AreaMap {
         if (source === "areas") this.homeKnown();
         this.placesChanged(source);
       },
-      (error: Error) => this.say(source, text("map.not_read", { what: text(`map.layer.${source}`), reason: error.message })),
+      (error: Error) => this.notRead(source, error.message),
     );
   }
 
@@ -730,46 +947,10 @@ export class MapConsole implements FeedListener, AreaMap {
         this.say("alerts", "");
         this.alerts = alertsToDraw(body);
         this.picture.selectedTrackId = this.selectedTrackId();
-        this.loadTrail();
+        this.trail.follow(this.selectedTrackId(), this.picture);
         this.redraw();
       },
-      (error: Error) => this.say("alerts", text("map.not_read", { what: text("map.layer.alerts"), reason: error.message })),
+      (error: Error) => this.notRead("alerts", error.message),
     );
-  }
-
-  private loadTrail(): void {
-    const trackId = this.selectedTrackId();
-    const { asOfMs, realmNowMs } = this.picture;
-    // A selection may come with the page's address, before the realm's clock.
-    if (trackId === this.trailOf || (trackId !== null && realmNowMs === null)) return;
-    this.trailRequest?.abort();
-    this.trailOf = trackId;
-    this.trail = [];
-    this.say("trail", "");
-    if (trackId === null || realmNowMs === null) return;
-    const shownMs = asOfMs ?? realmNowMs;
-    const request = new AbortController();
-    this.trailRequest = request;
-    getJson<HistoryJson>(historyPath(trackId, shownMs, realmNowMs), request.signal).then(
-      (body) => {
-        this.trail = trailPoints(body, shownMs - TRAIL_SPAN_MS, shownMs);
-        this.say("trail", body.cut ? text("map.trail_cut") : "");
-        this.redraw();
-      },
-      (error: Error) => {
-        if (!request.signal.aborted) this.say("trail", text("map.not_read", { what: text("map.trail"), reason: error.message }));
-      },
-    );
-  }
-
-  /** The trail grows with what the feed brings, so that it always ends at the symbol. */
-  private trailWithNow(): ReturnType<typeof trailSegments> {
-    const track = this.trailOf === null ? undefined : this.picture.byTrackId(this.trailOf);
-    const last = this.trail.at(-1);
-    if (track !== undefined && !this.picture.asOf && (last === undefined || track.observedAtS * 1_000 > last.atMs + 999)) {
-      this.trail = [...this.trail, { atMs: track.observedAtS * 1_000, lon: track.lon, lat: track.lat }];
-    }
-    return trailSegments(this.trail, this.picture.nowMs ?? 0);
   }
 }
-

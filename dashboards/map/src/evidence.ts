@@ -54,7 +54,7 @@ export class Evidence {
     parent: HTMLElement,
     private readonly host: EvidenceHost,
   ) {
-    this.panel = element("section", "mz-panel mz-evidence", parent);
+    this.panel = element("section", "mz-panel mz-tool mz-evidence", parent);
     this.panel.hidden = true;
     this.title = element("h3", "", this.panel);
     this.because = element("p", "", this.panel);

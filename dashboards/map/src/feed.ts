@@ -1,8 +1,13 @@
 // The connection to /ws/tracks. It comes back for ever, and silence counts as a lost connection: the server ticks
 // twice a second.
+import type { GroupCounts } from "./groups.js";
 import { decodeFrame, type Frame } from "./protocol.js";
 
 export type Connection = "connecting" | "connected" | "lost" | "signed_out";
+
+/** What the server tells of when somebody changed it, to be read by REST. */
+const TOPICS = ["areas", "facilities", "alerts", "incidents", "notes"] as const;
+export type Topic = (typeof TOPICS)[number];
 
 export interface View {
   readonly bbox: readonly [number, number, number, number];
@@ -30,7 +35,9 @@ export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
   names(rows: readonly (readonly [number, string, string])[]): void;
-  changed(what: "areas" | "facilities" | "alerts"): void;
+  changed(what: Topic): void;
+  /** At a low zoom, where the server counts by cells. */
+  counts(counts: GroupCounts): void;
   /** Who is on watch; more: how many besides. */
   present(people: readonly Present[], more: number): void;
   connection(state: Connection): void;
@@ -128,10 +135,12 @@ export class Feed {
         this.listener.frame(decodeFrame(data));
         return;
       }
-      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string; people?: Present[]; more?: number };
+      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string; people?: Present[]; more?: number } & GroupCounts;
+      const topic = TOPICS.find((known) => known === message.type);
       if (message.type === "names") this.listener.names(message.tracks ?? []);
-      else if (message.type === "areas" || message.type === "facilities" || message.type === "alerts") this.listener.changed(message.type);
+      else if (message.type === "counts") this.listener.counts({ of: message.of, hidden: message.hidden, kept: message.kept });
       else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
+      else if (topic !== undefined) this.listener.changed(topic);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

@@ -58,22 +58,20 @@ export class FilterChips {
     this.chips.get("vessels")?.button.focus();
   }
 
-  /** counts: null at a low zoom, where the server counts by cells. */
-  show(hidden: ReadonlySet<Group>, counts: GroupCounts | null): void {
+  show(hidden: ReadonlySet<Group>, counts: GroupCounts): void {
     this.bar.setAttribute("aria-label", text("map.filter.title"));
     for (const [group, { button, name, count }] of this.chips) {
       const shown = !hidden.has(group);
-      const n = counts === null ? "–" : counts.of[group].toLocaleString("en");
+      const n = counts.of[group].toLocaleString("en");
       put(name, text(`map.filter.${group}`));
       put(count, n);
       const title = text(shown ? "map.filter.show" : "map.filter.hide", { name: text(`map.filter.${group}`), n });
-      const said = counts === null ? `${title} (${text("map.filter.far")})` : title;
-      if (button.title !== said) button.title = said;
+      if (button.title !== title) button.title = title;
       button.setAttribute("aria-pressed", String(shown));
     }
     this.all.hidden = hidden.size === 0;
     put(this.all, text("map.filter.all"));
-    this.note.hidden = counts === null || counts.kept === 0;
-    put(this.note, counts === null || counts.kept === 0 ? "" : text("map.filter.kept", { n: counts.kept }));
+    this.note.hidden = counts.kept === 0;
+    put(this.note, counts.kept === 0 ? "" : text("map.filter.kept", { n: counts.kept }));
   }
 }

@@ -2,12 +2,13 @@
 import type { IControl } from "maplibre-gl";
 import { radius95M } from "./errors.js";
 import type { Connection } from "./feed.js";
+import { incidentLegend } from "./incidents.js";
 import { AIRCRAFT_LEADER_SHARE, leaderMinutes } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
-import { LEAST_OPACITY, SWITCHES, type ShownLayers, type Switch } from "./shown.js";
-import { type Atlas, drawIcon, sampleIcon } from "./symbols.js";
+import { LEAST_OPACITY, NEVER_FAINT, SWITCHES, type ShownLayers, type Switch } from "./shown.js";
+import { type Atlas, drawIcon, sampleIcon, sampleType } from "./symbols.js";
 import { age, text } from "./texts.js";
 import { KNOTS_PER_MPS, clockTime } from "./units.js";
 
@@ -45,7 +46,7 @@ export class StatusLine {
     const now = picture.nowMs;
     put(this.clock, now === null ? "" : clockTime(now));
     const { filtered } = picture;
-    const left = filtered === null ? "" : ` (${filtered > 0 ? text("map.filter.hidden", { n: filtered.toLocaleString("en") }) : text("map.filter.hidden_far")})`;
+    const left = filtered === null ? "" : ` (${text("map.filter.hidden", { n: filtered.toLocaleString("en") })})`;
     put(this.tracks, text("map.tracks", { n: picture.count.toLocaleString("en") }) + left);
     const oldest = picture.oldestLiveAgeS();
     put(this.oldest, oldest === null ? "" : text("map.oldest", { age: age(oldest) }));
@@ -169,10 +170,15 @@ export class LegendPanel {
     parent: HTMLElement,
     private readonly atlas: () => Atlas,
     private readonly shown: ShownLayers,
+    private readonly readsIncidents: boolean,
     private readonly changed: () => void,
+    opened: () => void,
   ) {
     this.details = element("details", "mz-panel mz-layers", parent);
     this.details.name = "mz-side";
+    this.details.addEventListener("toggle", () => {
+      if (this.details.open) opened();
+    });
     this.render();
   }
 
@@ -181,10 +187,17 @@ export class LegendPanel {
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
     element("h3", "", body).textContent = text("map.layers");
-    for (const which of SWITCHES) this.layer(body, which);
-    this.list(body, "map.kinds", LEGEND_KINDS.map(([kind, flags]) => [sampleIcon(kind, TrackStatus.LIVE, flags), text(kindKey(kind, flags))]));
+    for (const which of SWITCHES) if (which !== "incidents" || this.readsIncidents) this.layer(body, which);
+    const atlas = this.atlas();
+    this.list(
+      body,
+      "map.kinds",
+      LEGEND_KINDS.map(([kind, flags]) => [[sampleIcon(kind, TrackStatus.LIVE, flags), sampleType(atlas, kind, flags) ?? ""], text(kindKey(kind, flags))]),
+    );
+    element("p", "mz-help", body).textContent = text("map.types.rule");
     this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
+    if (this.readsIncidents) this.list(body, "map.incidents", incidentLegend());
   }
 
   /** Open the panel with the focus in it, or close it. */
@@ -209,7 +222,7 @@ export class LegendPanel {
       this.changed();
     });
     const strength = document.createElement("input");
-    if (which === "alerts") return;
+    if (NEVER_FAINT.has(which)) return;
     Object.assign(strength, { type: "range", min: LEAST_OPACITY, max: 100, step: 10, value: opacity, disabled: !on });
     strength.dataset.layer = which;
     strength.title = text("map.layer.strength", { name });
@@ -221,12 +234,13 @@ export class LegendPanel {
     row.append(strength);
   }
 
-  private list(body: Element, title: string, rows: readonly (readonly [string, string])[]): void {
+  /** Each row: an icon, or several beside each other, and what they mean. */
+  private list(body: Element, title: string, rows: readonly (readonly [string | readonly string[], string])[]): void {
     element("h3", "", body).textContent = text(title);
     const list = element("ul", "", body);
-    for (const [icon, words] of rows) {
+    for (const [icons, words] of rows) {
       const row = element("li", "", list);
-      row.append(drawIcon(this.atlas(), icon, 26));
+      for (const icon of typeof icons === "string" ? [icons] : icons) row.append(drawIcon(this.atlas(), icon, 26));
       element("span", "", row).textContent = words;
     }
   }

@@ -3,11 +3,13 @@ import type { Layer, PickingInfo } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer, TextLayer } from "@deck.gl/layers";
 import type { MapAlert } from "./alerts.js";
 import { radius95M, tracksWithCircle } from "./errors.js";
+import type { MapIncident, ShownIncidents } from "./incidents.js";
+import type { MapNote, ShownNotes } from "./notes.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
 import { type Aggregate, Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
 import type { Switch } from "./shown.js";
-import { type Atlas, TYPE_SYMBOL_ZOOM, colourOf, iconAngle, iconOf, isOurs } from "./symbols.js";
+import { type Atlas, HEADING_SIZE, bearing, colourOf, iconAngle, iconOf, isOurs, isType } from "./symbols.js";
 import type { TrailSegment } from "./trail.js";
 import { destination } from "./units.js";
 
@@ -16,9 +18,15 @@ export type Selection = { readonly track_id: string } | { readonly alert_id: str
 export interface Scene {
   readonly picture: Picture;
   readonly alerts: readonly MapAlert[];
+  readonly incidents: ShownIncidents;
+  readonly notes: ShownNotes;
+  /** Tracks that the officer has chosen by a box. */
+  readonly marked: readonly string[];
   readonly trail: readonly TrailSegment[];
   readonly selection: Selection;
   readonly zoom: number;
+  /** Tracks are drawn in the terms of MIL-STD-2525. */
+  readonly types: boolean;
   /** How strongly a layer is drawn: 0 for not at all, up to 1. */
   readonly strength: (which: Switch) => number;
 }
@@ -26,7 +34,9 @@ export interface Scene {
 export type Picked =
   | { readonly type: "track"; readonly track: TrackRecord }
   | { readonly type: "aggregate"; readonly aggregate: Aggregate }
-  | { readonly type: "alert"; readonly alert: MapAlert };
+  | { readonly type: "alert"; readonly alert: MapAlert }
+  | { readonly type: "incident"; readonly incident: MapIncident }
+  | { readonly type: "note"; readonly note: MapNote };
 
 /** How many minutes a leader runs ahead: the nearer the view the fewer, so that its length stays readable. */
 export function leaderMinutes(zoom: number): number {
@@ -53,6 +63,10 @@ export function picked(info: PickingInfo): Picked | null {
       return { type: "aggregate", aggregate: info.object as Aggregate };
     case "alerts":
       return { type: "alert", alert: info.object as MapAlert };
+    case "notes":
+      return { type: "note", note: info.object as MapNote };
+    case "incidents":
+      return { type: "incident", incident: info.object as MapIncident };
     default:
       return null;
   }
@@ -70,7 +84,11 @@ export function buildLayers(scene: Scene, atlas: Atlas): Layer[] {
     ...(dense ? [dotLayer(tracks.filter((t) => importance(t) < MATTERS))] : []),
     // Alerts are known as they are now: upon a past picture they would say what was not known then.
     ...(scene.picture.asOf ? [] : [ringLayer(tracks, scene)]),
-    trackLayer(symbols, scene.zoom, atlas),
+    ...(scene.types ? [headingLayer(symbols, scene.zoom, atlas)] : []),
+    trackLayer(symbols, scene, atlas),
+    ...scene.notes.layers(scene.picture, scene.strength("notes"), atlas),
+    markedLayer(scene),
+    ...scene.incidents.layers({ ...scene, iconPixels: iconPixels(scene.zoom), strength: scene.strength("incidents") }, atlas),
     ...(scene.strength("alerts") > 0 && !scene.picture.asOf ? [alertLayer(scene.alerts, atlas)] : []),
     selectionLayer(scene, atlas),
   ];
@@ -92,8 +110,7 @@ export function importance(track: TrackRecord): number {
   return rank;
 }
 
-function trackLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas): Layer {
-  const typeSymbols = zoom >= TYPE_SYMBOL_ZOOM;
+function trackLayer(tracks: readonly TrackRecord[], { zoom, types: typeSymbols }: Scene, atlas: Atlas): Layer {
   return new IconLayer<TrackRecord>({
     id: "tracks",
     data: tracks,
@@ -108,6 +125,23 @@ function trackLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas):
     pickable: true,
     alphaCutoff: 0.02,
     updateTriggers: { getIcon: typeSymbols, getAngle: typeSymbols, getSize: zoom },
+  });
+}
+
+/** A frame of MIL-STD-2525 stays upright: where its track heads, an arrow says, a single picture for all. */
+function headingLayer(tracks: readonly TrackRecord[], zoom: number, atlas: Atlas): Layer {
+  return new IconLayer<TrackRecord>({
+    id: "headings",
+    data: tracks.filter((t) => isType(t) && bearing(t) !== null),
+    iconAtlas: atlas.image as unknown as string,
+    iconMapping: atlas.places as Record<string, (typeof atlas.places)[string]>,
+    getIcon: () => "heading",
+    getPosition: (t) => [t.lon, t.lat],
+    getAngle: (t) => -(bearing(t) ?? 0),
+    getSize: (t) => iconPixels(zoom) * sizeFactor(t) * HEADING_SIZE,
+    sizeUnits: "pixels",
+    alphaCutoff: 0.02,
+    updateTriggers: { getSize: zoom },
   });
 }
 
@@ -208,6 +242,23 @@ function trailLayer(trail: readonly TrailSegment[], strength: number): Layer {
     getColor: (s) => [...palette.WHITE, s.gap ? 55 : 60 + 180 * s.freshness],
     widthUnits: "pixels",
     getWidth: (s) => (s.gap ? 1 : 2.2),
+  });
+}
+
+/** Rings around what was chosen by a box. */
+function markedLayer({ picture, marked, zoom }: Scene): Layer {
+  return new ScatterplotLayer<TrackRecord>({
+    id: "marked",
+    data: marked.flatMap((id) => picture.byTrackId(id) ?? []),
+    getPosition: (t) => [t.lon, t.lat],
+    radiusUnits: "pixels",
+    getRadius: iconPixels(zoom) * 0.62,
+    filled: false,
+    stroked: true,
+    lineWidthUnits: "pixels",
+    getLineWidth: 1.8,
+    getLineColor: [...palette.SELECTED, 230],
+    updateTriggers: { getRadius: zoom, getLineColor: palette.SELECTED },
   });
 }
 

@@ -6,6 +6,7 @@ import "./fonts.css";
 import "./palettes.css";
 import "./map.css";
 import "./tools.css";
+import "./search.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import { FacilityPanel } from "./facilities.js";
@@ -14,6 +15,7 @@ import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
 import { restoreTheme } from "./theme.js";
+import { typesAreAt } from "./types.js";
 
 export interface MizugiwaMap {
   /** The tracks that are rendered now. */
@@ -24,10 +26,12 @@ export interface MizugiwaMap {
   home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
-  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
-  evidence(alertId: string | null): void;
   /** What this screen has open, for the others to see. */
   look(at: Looking | null): void;
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  evidence(alertId: string | null): void;
+  /** Join an incident to what it is about; null for none. */
+  openIncident(incidentId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -44,6 +48,7 @@ restoreTheme();
 const script = new URL((document.currentScript as HTMLScriptElement).src);
 // With the version that the page gave the bundle, so that the browser may keep the worker as long as the bundle.
 setWorkerUrl(new URL(`maplibre-gl-worker.mjs${script.search}`, script).href);
+typesAreAt(new URL(`mizugiwa-symbols.mjs${script.search}`, script).href);
 addProtocol("pmtiles", new Protocol().tile);
 
 /** Asked before the page has a place for the map, so that the map opens where it belongs. */
@@ -63,6 +68,8 @@ interface Mounted {
 
 let mounted: Mounted | null = null;
 let looking: Looking | null = null;
+/** Kept for a map that comes later. */
+let openIncident: string | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -70,10 +77,14 @@ window.mizugiwaMap = {
   focus: (focus) => mounted?.console?.focus(focus),
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
-  evidence: (alertId) => mounted?.console?.showEvidence(alertId),
   look: (at) => {
     looking = at;
     mounted?.console?.look(at);
+  },
+  evidence: (alertId) => mounted?.console?.showEvidence(alertId),
+  openIncident: (incidentId) => {
+    openIncident = incidentId;
+    mounted?.console?.openIncident(incidentId);
   },
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
@@ -99,6 +110,7 @@ function mount(): void {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
     mounting.console.look(looking);
+    if (openIncident !== null) mounting.console.openIncident(openIncident);
     panel?.mapReady();
   });
 }

@@ -1,6 +1,7 @@
 // Range and bearing: points are set by click or by keyboard, a point upon a track goes with the track. The map draws the
 // legs; the panel beside it says the same in a table, for those who do not see the canvas.
-import { type GeoJSONSource, type LayerSpecification, type Map as MapLibre, type MapMouseEvent, Marker } from "maplibre-gl";
+import { type GeoJSONSource, type LayerSpecification, type Map as MapLibre, type MapMouseEvent } from "maplibre-gl";
+import { Cross } from "./cross.js";
 import { element, put } from "./furniture.js";
 import { type Leg, type Place, kilometres, legBetween, nauticalMiles, trueBearing, wayBetween } from "./geodesic.js";
 import * as palette from "./palette.js";
@@ -8,10 +9,6 @@ import { FONT, repaint } from "./style.js";
 import { text } from "./texts.js";
 
 const SOURCE = "measure";
-/** Pixels that an arrow key moves the cursor; with Shift one. */
-const STEP_PIXELS = 16;
-/** Pixels from the edge where the map moves along with the cursor. */
-const EDGE_PIXELS = 48;
 const MOST_POINTS = 50;
 
 export interface MeasuredTrack extends Place {
@@ -39,7 +36,7 @@ export class Measure {
   private readonly panel: HTMLElement;
   private readonly rows: HTMLTableSectionElement;
   private readonly summary: HTMLElement;
-  private readonly cross: Marker;
+  private readonly cross: Cross;
   private readonly title: HTMLElement;
   private readonly heads: HTMLTableCellElement[];
   private readonly help: HTMLElement;
@@ -50,7 +47,7 @@ export class Measure {
     parent: HTMLElement,
     private readonly host: MeasureHost,
   ) {
-    this.panel = element("section", "mz-panel mz-measure", parent);
+    this.panel = element("section", "mz-panel mz-tool mz-measure", parent);
     this.panel.hidden = true;
     this.title = element("h3", "", this.panel);
     const table = element("table", "", this.panel);
@@ -73,9 +70,7 @@ export class Measure {
       button.addEventListener("click", pressed);
       return [button, key];
     });
-    const cross = document.createElement("div");
-    cross.className = "mz-cross";
-    this.cross = new Marker({ element: cross });
+    this.cross = new Cross(map);
     this.retell();
   }
 
@@ -101,8 +96,8 @@ export class Measure {
   begin(from: MeasuredTrack | undefined): void {
     this.running = true;
     this.points = from === undefined ? [] : [{ place: from, track: from }];
-    const { lng, lat } = this.map.getCenter();
-    this.cursor = from !== undefined && this.map.getBounds().contains([from.lon, from.lat]) ? { place: from, track: from } : { place: { lon: lng, lat }, track: null };
+    const inView = from !== undefined && this.map.getBounds().contains([from.lon, from.lat]);
+    this.cursor = inView ? { place: from, track: from } : { place: this.cross.middle(), track: null };
     this.panel.hidden = false;
     this.map.on("mousemove", this.pointed);
     this.map.doubleClickZoom.disable();
@@ -139,22 +134,17 @@ export class Measure {
   /** Put the keyboard's cursor upon a track, so that Enter sets the point there. */
   cursorTo(track: MeasuredTrack): void {
     this.cursor = { place: track, track };
-    this.keepInView();
+    this.cross.keepInView(track);
     this.show();
   }
 
   /** True where the key was one of the tool's: the arrows, Enter, Backspace. */
   key(event: KeyboardEvent): boolean {
-    const step = event.shiftKey ? 1 : STEP_PIXELS;
-    const moves: Readonly<Record<string, readonly [number, number]>> = {
-      ArrowLeft: [-step, 0],
-      ArrowRight: [step, 0],
-      ArrowUp: [0, -step],
-      ArrowDown: [0, step],
-    };
-    const move = moves[event.key];
-    if (move !== undefined) this.moveCursor(move);
-    else if (event.key === "Enter" && this.cursor !== null) this.add(this.cursor.place, this.cursor.track ?? undefined);
+    const place = this.cross.moved(event, this.cursor?.place ?? this.cross.middle());
+    if (place !== null) {
+      this.cursor = { place, track: null };
+      this.show();
+    } else if (event.key === "Enter" && this.cursor !== null) this.add(this.cursor.place, this.cursor.track ?? undefined);
     else if (event.key === "Backspace") this.undo();
     else return false;
     return true;
@@ -184,25 +174,6 @@ export class Measure {
     this.show();
   };
 
-  private moveCursor([dx, dy]: readonly [number, number]): void {
-    const from = this.cursor?.place ?? { lon: this.map.getCenter().lng, lat: this.map.getCenter().lat };
-    const { x, y } = this.map.project([from.lon, from.lat]);
-    const { lng, lat } = this.map.unproject([x + dx, y + dy]);
-    this.cursor = { place: { lon: lng, lat }, track: null };
-    this.keepInView();
-    this.show();
-  }
-
-  /** The map goes along where the cursor comes to its edge. */
-  private keepInView(): void {
-    if (this.cursor === null) return;
-    const { x, y } = this.map.project([this.cursor.place.lon, this.cursor.place.lat]);
-    const { clientWidth, clientHeight } = this.map.getContainer();
-    const beyond = (at: number, size: number): number => Math.min(0, at - EDGE_PIXELS) + Math.max(0, at - size + EDGE_PIXELS);
-    const by: [number, number] = [beyond(x, clientWidth), beyond(y, clientHeight)];
-    if (by[0] !== 0 || by[1] !== 0) this.map.panBy(by, { animate: false });
-  }
-
   private undo(): void {
     this.points.pop();
     this.show();
@@ -226,8 +197,7 @@ export class Measure {
   }
 
   private show(): void {
-    if (this.cursor === null) this.cross.remove();
-    else this.cross.setLngLat([this.cursor.place.lon, this.cursor.place.lat]).addTo(this.map);
+    this.cross.show(this.cursor?.place ?? null);
     this.map.getSource<GeoJSONSource>(SOURCE)?.setData(this.drawing());
     this.tabulate();
   }

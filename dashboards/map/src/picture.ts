@@ -1,5 +1,5 @@
 // What the screen knows: the tracks in view under their handles, or the counts of a low zoom.
-import { type Group, countGroups, groupsOf, inDanger } from "./groups.js";
+import { type Group, type GroupCounts, countGroups, groupsOf, inDanger } from "./groups.js";
 import { type Aggregate, type Frame, type TrackRecord, TrackStatus } from "./protocol.js";
 
 export interface Name {
@@ -11,6 +11,8 @@ export class Picture {
   readonly tracks = new Map<number, TrackRecord>();
   readonly names = new Map<number, Name>();
   aggregates: readonly Aggregate[] = [];
+  /** What the server counted for the cells. */
+  private told: GroupCounts | null = null;
   realmNowMs: number | null = null;
   /** True while what is shown is the past: the picture at `asOfMs`, which is then the "now" of every age. */
   asOf = false;
@@ -42,6 +44,7 @@ export class Picture {
         this.asOf = frame.kind === "as_of";
         this.tracks.clear();
         this.aggregates = [];
+        this.told = null;
         for (const track of frame.tracks) this.tracks.set(track.handle, track);
         return;
       case "delta":
@@ -88,10 +91,19 @@ export class Picture {
     return this.aggregates.length > 0 ? this.aggregates.reduce((n, a) => n + a.count, 0) : this.shown().length;
   }
 
-  /** How many tracks in view are hidden; 0 where the server counts cells without them; null where nothing is. */
+  /** The server's counts of what the cells hold, which it sends before them. */
+  takeCounts(counts: GroupCounts): void {
+    this.told = counts;
+  }
+
+  /** How many tracks in view are of each group. */
+  get counts(): GroupCounts {
+    return this.told ?? countGroups(this.tracks.values(), this.hidden);
+  }
+
+  /** How many tracks in view are hidden; null where no group is. */
   get filtered(): number | null {
-    if (this.hidden.size === 0) return null;
-    return this.aggregates.length > 0 ? 0 : countGroups(this.tracks.values(), this.hidden).hidden;
+    return this.hidden.size === 0 ? null : this.counts.hidden;
   }
 
   /** Age in seconds of the live track heard longest ago; null where none is live. */

@@ -28,13 +28,22 @@ export async function send<T>(
   body: BodyInit | object | null,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<T> {
+  return (await (await sent(method, path, body, { accept: "application/json", ...headers })).json()) as T;
+}
+
+/** Ask for a file that the console writes; the same otherwise. */
+export async function sendForFile(path: string, body: object): Promise<Blob> {
+  return (await sent("POST", path, body, {})).blob();
+}
+
+async function sent(method: string, path: string, body: BodyInit | object | null, headers: Readonly<Record<string, string>>): Promise<Response> {
   const raw = body instanceof Blob;
   const response = await asked(path, {
     method,
-    headers: { accept: "application/json", "X-CSRFToken": csrf(), ...(raw ? {} : { "content-type": "application/json" }), ...headers },
+    headers: { "X-CSRFToken": csrf(), ...(raw ? {} : { "content-type": "application/json" }), ...headers },
     body: body === null || raw ? body : JSON.stringify(body),
   });
-  if (response.ok) return (await response.json()) as T;
+  if (response.ok) return response;
   if (response.status === 401) location.assign(`/login?ended=1${location.hash}`);
   const problem = ((await response.json().catch(() => null)) ?? null) as Problem | null;
   throw new RestError(problem?.detail ?? `${path}: ${response.status}`, problem);

@@ -4,7 +4,9 @@ import type { Map as MapLibre } from "maplibre-gl";
 import { keep, readKept } from "./kept.js";
 import { AREA_FILL_OPACITY } from "./places.js";
 
-export const SWITCHES = ["labels", "leaders", "trails", "errors", "areas", "facilities", "alerts"] as const;
+export const SWITCHES = ["labels", "leaders", "trails", "errors", "areas", "facilities", "notes", "incidents", "alerts", "types"] as const;
+/** These are drawn or not, but never faintly. */
+export const NEVER_FAINT: ReadonlySet<Switch> = new Set(["alerts", "types"]);
 export type Switch = (typeof SWITCHES)[number];
 /** Opacity in percent; what is fainter than this is better switched off. */
 export const LEAST_OPACITY = 20;
@@ -23,6 +25,8 @@ const PAINTED: Partial<Record<Switch, Readonly<Record<string, Readonly<Record<st
     "interest-line": { "line-opacity": 1 },
     "area-name": { "text-opacity": 1 },
   },
+  notes: { "note-label": { "text-opacity": 1 } },
+  incidents: { "incident-label": { "text-opacity": 1 } },
   facilities: { facility: { "icon-opacity": 1, "text-opacity": 1 } },
 };
 

@@ -1,11 +1,14 @@
 // Every symbol of the map drawn once into one picture (an atlas), so that ten thousand tracks are one draw call.
-import ms from "milsymbol";
+import { INCIDENT_STATES, drawAlert, drawHeading, drawIncident, drawNote, drawSelected } from "./marks.js";
 import * as palette from "./palette.js";
 import { Flag, SubjectKind, type TrackRecord, TrackStatus } from "./protocol.js";
-import { type Shape, severityShape, shapeOf } from "./shapes.js";
+import { type Shape, shapeOf } from "./shapes.js";
+import { type DrawType, type TypeSymbol, hasType } from "./types.js";
 
-/** From this zoom a symbol says its type in the terms of MIL-STD-2525; below it a plain shape, which reads faster. */
+/** From this zoom a symbol may say its type in the terms of MIL-STD-2525; below it a plain shape, which reads faster. */
 export const TYPE_SYMBOL_ZOOM = 11.5;
+/** How much larger than its symbol the arrow of its heading is. */
+export const HEADING_SIZE = 2;
 
 const CELL_PIXELS = 72;
 const SHAPE_SCALE = 2;
@@ -26,16 +29,6 @@ export interface Atlas {
   readonly places: Readonly<Record<string, IconPlace>>;
 }
 
-/** Symbol identification codes (MIL-STD-2525D, 20 digits) of the kinds that have one; [others', ours]. */
-const SIDC: Readonly<Record<number, readonly [string, string]>> = {
-  [SubjectKind.UNKNOWN]: ["10013000000000000000", "10033000000000000000"],
-  [SubjectKind.VESSEL]: ["10043000001401000000", "10033000001400000000"],
-  [SubjectKind.AIRCRAFT]: ["10040100001200000000", "10030100001200000000"],
-  [SubjectKind.AIR_DRONE]: ["10040100001203000000", "10030100001203000000"],
-  [SubjectKind.UNDERWATER_DRONE]: ["10043500001202000000", "10033500001202000000"],
-  [SubjectKind.SURFACE_DRONE]: ["10043000001205000000", "10033000001205000000"],
-};
-
 const KINDS: readonly number[] = Object.values(SubjectKind);
 /** Worked out once: the accessors below run for every track at every update. */
 const TURNING: ReadonlySet<number> = new Set(KINDS.filter((kind) => shapeOf(kind, true).turns));
@@ -46,8 +39,23 @@ export function iconOf(track: TrackRecord, typeSymbols: boolean): string {
   const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : KINDS.includes(track.kind) ? track.kind : SubjectKind.UNKNOWN;
   const ours = isOurs(track) ? "ours" : "other";
   const status = STATUSES.includes(track.status) ? track.status : TrackStatus.TENTATIVE;
-  if (typeSymbols && kind in SIDC) return `type-${kind}-${ours}-${status}`;
+  if (typeSymbols && hasType(kind)) return typeIcon(kind, isOurs(track), status);
   return `plain-${kind}-${bearing(track) === null ? "still" : "course"}-${ours}-${status}`;
+}
+
+function typeIcon(kind: number, ours: boolean, status: number): string {
+  return `type-${kind}-${ours ? "ours" : "other"}-${status}`;
+}
+
+/** Whether a track is drawn as a type, whose frame stays upright: an arrow then says where it heads. */
+export function isType(track: TrackRecord): boolean {
+  return hasType(track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : track.kind);
+}
+
+/** The same in the terms of MIL-STD-2525; null for what has none there, and while those symbols are not loaded. */
+export function sampleType(atlas: Atlas, kind: number, flags: number): string | null {
+  const icon = typeIcon(kind, flags !== 0, TrackStatus.LIVE);
+  return icon in atlas.places ? icon : null;
 }
 
 /** The icon of a vessel, a drone and so on as a legend shows it, under way with its bow up. */
@@ -81,7 +89,7 @@ export function bearing(track: TrackRecord): number | null {
 /** Degrees counter-clockwise, as deck.gl turns icons. */
 export function iconAngle(track: TrackRecord, typeSymbols: boolean): number {
   const kind = track.flags & Flag.DISTRESS ? SubjectKind.DISTRESS_BEACON : track.kind;
-  if (typeSymbols && kind in SIDC) return 0;
+  if (typeSymbols && hasType(kind)) return 0;
   const course = bearing(track);
   return course !== null && TURNING.has(kind) ? -course : 0;
 }
@@ -106,8 +114,9 @@ export function colourOf(kind: number, ours: boolean): palette.Rgb {
   }
 }
 
-/** Draw every icon that there can be. */
-export function drawAtlas(): Atlas {
+/** Draw every icon that there can be, once each: a track's symbol is a place in this picture. types: null while those of
+ * MIL-STD-2525 are not loaded. */
+export function drawAtlas(types: DrawType | null): Atlas {
   const drawings = new Map<string, (context: CanvasRenderingContext2D) => void>();
   for (const kind of KINDS) {
     for (const [suffix, ours] of [["other", false], ["ours", true]] as const) {
@@ -117,9 +126,8 @@ export function drawAtlas(): Atlas {
             drawPlain(context, shapeOf(kind, courseKnown), colourOf(kind, ours), status, kind),
           );
         }
-        const sidc = SIDC[kind];
-        if (sidc !== undefined) {
-          drawings.set(`type-${kind}-${suffix}-${status}`, (context) => drawType(context, sidc[ours ? 1 : 0], status));
+        if (types !== null && hasType(kind)) {
+          drawings.set(typeIcon(kind, ours, status), (context) => drawType(context, types, { kind, ours, status }));
         }
       }
     }
@@ -128,8 +136,11 @@ export function drawAtlas(): Atlas {
     for (const [state, hollow] of [["open", false], ["acknowledged", true]] as const) {
       drawings.set(`alert-${severity}-${state}`, (context) => drawAlert(context, severity, hollow));
     }
+    for (const state of INCIDENT_STATES) drawings.set(`incident-${severity}-${state}`, (context) => drawIncident(context, severity, state));
   }
   drawings.set("selected", drawSelected);
+  drawings.set("heading", drawHeading);
+  drawings.set("note", drawNote);
   return layOut(drawings);
 }
 
@@ -205,69 +216,19 @@ function drawStrike(context: CanvasRenderingContext2D): void {
   }
 }
 
-function drawType(context: CanvasRenderingContext2D, sidc: string, status: number): void {
-  const symbol = new ms.Symbol(sidc, {
-    size: 44,
-    // Its shapes tell friend from neutral from unknown; the colours are those of the plain symbols.
-    civilianColor: false,
-    colorMode: {
-      Civilian: palette.css(palette.VESSEL),
-      Friend: palette.css(palette.ASSET),
-      Hostile: palette.css(palette.DISTRESS),
-      Neutral: palette.css(palette.VESSEL),
-      Suspect: palette.css(palette.DARK_CONTACT),
-      Unknown: palette.css(palette.DARK_CONTACT),
-    },
-    fill: status === TrackStatus.LIVE,
-    monoColor: status === TrackStatus.LIVE ? "" : palette.css(palette.WHITE, 0.85),
-    outlineColor: palette.css(palette.INK),
-    outlineWidth: 5,
+/** Live: filled. Not live: an outline, fainter, in the dashed frame of what is not certain. Lost: struck through. */
+function drawType(context: CanvasRenderingContext2D, types: DrawType, symbol: TypeSymbol): void {
+  const { picture, x, y } = types(symbol, {
+    friend: palette.css(palette.ASSET),
+    neutral: palette.css(palette.VESSEL),
+    unknown: palette.css(palette.DARK_CONTACT),
+    outline: palette.css(palette.WHITE, 0.85),
+    rim: palette.css(palette.INK),
   });
-  const picture = symbol.asCanvas(1);
-  const { x, y } = symbol.getAnchor();
-  const strength = status === TrackStatus.LOST ? 0.42 : status === TrackStatus.STALE ? 0.6 : 1;
   context.save();
-  context.globalAlpha = strength;
+  context.globalAlpha = symbol.status === TrackStatus.LOST ? 0.5 : symbol.status === TrackStatus.STALE ? 0.75 : 1;
   context.scale(1 / SHAPE_SCALE, 1 / SHAPE_SCALE);
   context.drawImage(picture, -x, -y);
   context.restore();
-  if (status === TrackStatus.LOST) drawStrike(context);
-}
-
-function drawAlert(context: CanvasRenderingContext2D, severity: palette.Severity, hollow: boolean): void {
-  const shape = severityShape(severity);
-  const colour = palette.SEVERITY[severity];
-  context.save();
-  context.lineJoin = "round";
-  context.strokeStyle = palette.css(palette.INK);
-  context.lineWidth = 6;
-  context.stroke(shape);
-  context.fillStyle = hollow ? palette.css(palette.INK, 0.85) : palette.css(colour);
-  context.fill(shape);
-  context.strokeStyle = hollow ? palette.css(colour, 0.8) : palette.css(palette.WHITE);
-  context.lineWidth = hollow ? 2 : 1.4;
-  context.stroke(shape);
-  if (severity === "critical" && !hollow) {
-    context.fillStyle = palette.css(palette.ON_CRITICAL);
-    context.fillRect(-1.3, -4, 2.6, 7);
-    context.fillRect(-1.3, 4.6, 2.6, 2.6);
-  }
-  context.restore();
-}
-
-/** The four corners of a frame around what is selected. */
-function drawSelected(context: CanvasRenderingContext2D): void {
-  context.save();
-  for (const [colour, width] of [[palette.css(palette.INK), 4.5], [palette.css(palette.SELECTED), 2]] as const) {
-    context.strokeStyle = colour;
-    context.lineWidth = width;
-    for (const [sx, sy] of [[1, 1], [1, -1], [-1, 1], [-1, -1]] as const) {
-      context.beginPath();
-      context.moveTo(sx * 15.5, sy * 8.5);
-      context.lineTo(sx * 15.5, sy * 15.5);
-      context.lineTo(sx * 8.5, sy * 15.5);
-      context.stroke();
-    }
-  }
-  context.restore();
+  if (symbol.status === TrackStatus.LOST) drawStrike(context);
 }

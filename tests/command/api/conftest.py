@@ -276,3 +276,12 @@ def _outside(url: str) -> bool:
 def enter(page: Page, web: Any, sign_in: Callable[..., None]) -> Callable[[], None]:
     """The first administrator signs in on the page."""
     return lambda: sign_in(page, web.url, login="admin", password=web.first_password)
+
+
+@pytest.fixture
+def until(page: Page, eventually: Callable[..., None]) -> Callable[..., None]:
+    """Waits for an expression on the page; Playwright's own wait_for_function evaluates in the page, which its content
+    security policy forbids."""
+    return lambda expression, argument=None: eventually(
+        lambda: page.evaluate(expression, argument), within_s=PATIENCE_MS / 1_000
+    )

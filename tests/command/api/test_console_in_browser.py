@@ -134,7 +134,7 @@ def test_the_track_list_finds_a_vessel_by_name_in_english(page: Page, web: Any, 
     page.click("[data-language=en]")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("#alert-note")).to_contain_text("No alert needs you")
-    page.keyboard.press("/")
+    page.keyboard.press(".")
     expect(page.locator("#track-search")).to_be_focused()
     page.keyboard.type("ship 17")
     expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(1)

@@ -124,6 +124,44 @@ def test_an_act_on_an_older_picture_is_answered_with_what_changed_and_may_then_b
     expect(other.locator("#incident-log li").first).to_contain_text("静観")
 
 
+def test_an_incident_is_opened_upon_the_map_which_shows_at_once_what_another_officer_changes(
+    page: Page, web: Any, enter: Callable[[], None], until: Callable[..., None]
+) -> None:
+    # given an incident with a place, and the map upon it
+    opening = {"type": "other", "title": "漂流物", "severity": "low", "position": {"lon": 129.3, "lat": 34.2}}
+    enter()
+    until("mizugiwaMap.status()?.connected")
+    with web.signed_in() as colleague:
+        made = colleague.post("/api/incidents", json=opening).json()
+        page.evaluate("mizugiwaMap.focus({lon: 129.3, lat: 34.2, zoom: 11})")
+
+        def say(words: str) -> None:
+            for _ in range(200):
+                box = page.locator("#map").bounding_box()
+                assert box is not None
+                page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+                page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 27)
+                if page.locator(".mz-tip").is_visible() and words in page.inner_text(".mz-tip"):
+                    return
+                page.wait_for_timeout(50)
+            pytest.fail(f"the mark does not say {words!r}")
+
+        # when its mark is clicked, then the drawer has it, and its tab is open on the left
+        say("認知")
+        page.mouse.down()
+        page.mouse.up()
+        expect(page.locator("#incident-head")).to_contain_text(made["number"])
+        expect(page.locator("#tab-incidents")).to_have_attribute("aria-selected", "true")
+        # when the colleague takes it up, then the mark says so without a reload
+        took = colleague.post(
+            f"/api/incidents/{made['incident_id']}/state",
+            json={"state": "responding"},
+            headers={"If-Match": f'"{made["revision"]}"'},
+        )
+        assert took.status_code == 200
+        say("対応中")
+
+
 def test_the_tabs_on_the_left_go_by_arrows_and_keep_each_list_as_it_is(
     page: Page, web: Any, enter: Callable[[], None]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from command.domain.people import Role
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE
 
 HEAD = struct.Struct("<BBHIdQ")
@@ -86,6 +87,10 @@ def test_below_zoom_six_a_screen_gets_cells(web: Any, eventually: Callable[..., 
     cells = np.frombuffer(body, AGGREGATE_DTYPE)
     assert len(cells) == count
     assert cells["count"].sum() == 40
+    # and the counts by group for the chips came before them
+    assert reader.told["counts"]["of"]["vessels"] == 40
+    assert reader.told["counts"]["of"]["ours"] == 0
+    assert reader.told["counts"]["hidden"] == 0
 
 
 def test_a_screen_hears_the_clock_every_second_though_nothing_moves(web: Any) -> None:
@@ -114,6 +119,35 @@ def test_a_screen_is_told_to_read_the_alerts_again(web: Any, eventually: Callabl
         reader.look(NORTH, 9.0)
         _, _, _, _, body = reader.frame(1)
     assert np.frombuffer(body, RECORD_DTYPE)["flags"].tolist() == [4]
+
+
+def test_a_screen_is_told_of_incidents_where_its_person_may_read_them(
+    web: Any, eventually: Callable[..., None]
+) -> None:
+    with (
+        web.signed_in() as officer,
+        web.signed_in(Role.PILOT) as pilot,
+        web.socket(officer, "/ws/tracks") as of_officer,
+        web.socket(pilot, "/ws/tracks") as of_pilot,
+    ):
+        # given an officer's screen and a pilot's
+        reader, other = Reader(of_officer), Reader(of_pilot)
+        reader.frame(5)
+        before = reader.told["incidents"]["revision"]
+        # when an incident is opened
+        opening = {"type": "other", "title": "漂流物", "severity": "low", "position": {"lon": 129.3, "lat": 34.2}}
+        assert officer.post("/api/incidents", json=opening).status_code == 201
+
+        # then the officer's screen is told to read them again, and the pilot's never hears of them
+        def told() -> bool:
+            reader.frame(5)
+            return bool(reader.told["incidents"]["revision"] > before)
+
+        eventually(told)
+        other.frame(5)
+        other.frame(5)
+    assert "alerts" in other.told
+    assert "incidents" not in other.told
 
 
 @pytest.mark.parametrize(

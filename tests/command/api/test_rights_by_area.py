@@ -55,6 +55,11 @@ class World:
         answer = self.chief.post("/api/areas", json=feature(square(*self.at), f"a {uuid.uuid4().hex[:8]}"))
         return f"/api/areas/{answer.json()['properties']['slug']}"
 
+    def note(self) -> str:
+        lon, lat = self.at
+        answer = self.chief.post("/api/notes", json={"text": "x", "position": {"lon": lon, "lat": lat}})
+        return f"/api/notes/{answer.json()['id']}"
+
     def with_task(self) -> str:
         at = self.incident()
         tasks = self.chief.post(f"{at}/tasks", json={"title": "x", "assignee": "somebody"}).json()["tasks"]
@@ -149,6 +154,14 @@ TRIES: Final[dict[str, Try]] = {
     "POST /api/areas/{slug}/restore": lambda who, w: who.post(
         f"{w.area()}/restore", json={"version": 1}, headers={"If-Match": '"1"'}
     ),
+    "POST /api/notes": lambda who, w: who.post(
+        "/api/notes", json={"text": "x", "position": {"lon": w.at[0], "lat": w.at[1]}}
+    ),
+    "PUT /api/notes/{note_id}": lambda who, w: who.put(
+        w.note(), json={"text": "y", "position": {"lon": w.at[0], "lat": w.at[1]}}, headers={"If-Match": '"1"'}
+    ),
+    "DELETE /api/notes/{note_id}": lambda who, w: who.delete(w.note(), headers={"If-Match": '"1"'}),
+    "POST /api/notes/{note_id}/restore": lambda who, w: who.post(f"{w.note()}/restore", headers={"If-Match": '"1"'}),
     "POST /api/incidents": _open,
     "PATCH /api/incidents/{incident_id}": lambda who, w: who.patch(w.incident(), json={"place": "x"}, headers=SEEN),
     "POST /api/incidents/{incident_id}/state": lambda who, w: who.post(

@@ -53,7 +53,7 @@ def test_many_alerts_are_escalated_assigned_and_made_one_incident_with_the_keybo
     expect(chosen(page)).to_have_count(3)
     expect(page.locator("#bulk-count")).to_have_text("3件を選択中")
     # and assigns them to themselves
-    page.keyboard.press("@")
+    page.keyboard.press("u")
     expect(page.locator("#assign-to")).to_be_focused()
     expect(page.locator("#assign-over-words")).to_contain_text(login)
     page.keyboard.press("Enter")

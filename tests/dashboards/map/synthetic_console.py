@@ -24,12 +24,14 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
+from command.api.texts import SHOWN
 from command.domain.geo import Position, destination
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.i18n import texts
 from command.operations.console_keys import KEYS
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE, UNKNOWN_U2, FrameKind, RecordFlag
+from command.operations.track_groups import TrackGroup
 from maps.coastline import distance_to_coast_m, is_on_land
 
 REPOSITORY: Final = Path(__file__).parents[3]
@@ -173,7 +175,9 @@ class Screen:
         ]
         if self.zoom < 6 and self.as_of_ms is None:
             cells = self._cells(rows)
-            return [self._frame(FrameKind.AGGREGATE, now_ms, cells.tobytes(), len(cells))]
+            of = dict.fromkeys(TrackGroup, 0) | {"vessels": len(rows)}
+            counts = json.dumps({"type": "counts", "of": of, "hidden": 0, "kept": 0})
+            return [counts, self._frame(FrameKind.AGGREGATE, now_ms, cells.tobytes(), len(cells))]
         records = np.zeros(len(rows), dtype=RECORD_DTYPE)
         for i, (handle, mover, place) in enumerate(rows):
             records[i] = (
@@ -208,7 +212,8 @@ class Screen:
 
 PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>map</title>
 <link rel="stylesheet" href="/assets/map/mizugiwa-map.css">
-<style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head><body><div id="map"></div>
+<style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head>
+<body><div id="map" data-reads-incidents="true" data-writes-notes="true"></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
 const acts={acts};window.mizugiwaKeys={{act:(e)=>acts[e.key.toLowerCase()]??null,hint:()=>""}};
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
@@ -229,7 +234,7 @@ def synthetic_console(
 
     @app.get("/", response_class=HTMLResponse)
     def page(language: str = "ja") -> str:
-        shown = {k: v for k, v in texts(language).items() if k.startswith("map.")}
+        shown = {k: v for k, v in texts(language).items() if k.startswith(SHOWN)}
         acts = {key: act for act, key in KEYS.items()}
         return PAGE.format(language=language, texts=json.dumps(shown, ensure_ascii=False), acts=json.dumps(acts))
 
@@ -300,6 +305,61 @@ def synthetic_console(
         ]
         return {"alerts": drawn}
 
+    @app.get("/api/notes")
+    def notes() -> dict[str, Any]:
+        at = "2026-11-21T23:30:00+00:00"
+        rows = [
+            (1, "定置網あり。夜間は灯火なし", 129.65, 34.30, None),
+            (2, "海保 巡視船と共同対応中", 129.2, 34.6, "2026-11-22T05:00:00+00:00"),
+            (3, "期限切れ", 129.3, 34.5, "2026-11-21T23:40:00+00:00"),
+        ]
+        return _collection(
+            [
+                {
+                    "type": "Feature",
+                    "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                    "properties": {
+                        "note_id": str(uuid.UUID(int=3_000 + n)), "version": n, "text": words, "created_by": "sato",
+                        "created_at": at, "changed_by": "suzuki", "changed_at": at, "expires_at": expires,
+                        "removed": False,
+                    },
+                }
+                for n, words, lon, lat, expires in rows
+            ]
+        )  # fmt: skip
+
+    @app.get("/api/incidents.geojson")
+    def incidents() -> dict[str, Any]:
+        rows = [
+            (1, "2026-0001", "対馬北方 不審船", "critical", "responding", 129.78, 34.63, [5], 2),
+            (2, "2026-0002", "瀬取りの疑い", "high", "open", 129.02, 34.45, [10], 0),
+            (3, "2026-0003", "漂流物", "medium", "monitoring", 129.35, 34.02, [], 0),
+            (4, "2026-0004", "油の流出", "low", "transferred", 129.9, 34.15, [], 0),
+        ]
+        return {
+            "next": None,
+            **_collection(
+                [
+                    {
+                        "type": "Feature",
+                        "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                        "properties": {
+                            "incident_id": str(uuid.UUID(int=2_000 + n)),
+                            "number": number,
+                            "title": title,
+                            "severity": severity,
+                            "state": state,
+                            "open_tasks": tasks,
+                            "position": {"lon": lon, "lat": lat},
+                            "alerts": [str(uuid.UUID(int=1_000 + n)) for n in tracks],
+                            "tracks": [str(uuid.UUID(int=n)) for n in tracks],
+                        },
+                    }
+                    for n, number, title, severity, state, lon, lat, tracks, tasks in rows
+                ]
+            ),
+        }
+
     @app.get("/api/tracks/{track_id}/history")
     def history(track_id: str) -> dict[str, Any]:
         mover = next(m for m in movers if m.track_id == track_id)
@@ -321,7 +381,7 @@ def synthetic_console(
         screen = Screen(movers, began)
         heard = asyncio.create_task(_hear(socket, screen))
         try:
-            for what in ("alerts", "areas", "facilities"):
+            for what in ("alerts", "areas", "facilities", "incidents", "notes"):
                 await socket.send_text(json.dumps({"type": what, "revision": 1}))
             for first in also_send:
                 await (socket.send_text(first) if isinstance(first, str) else socket.send_bytes(first))

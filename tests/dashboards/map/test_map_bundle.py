@@ -109,6 +109,9 @@ def test_a_low_zoom_shows_counts_that_add_up(watch: Page, synthetic: ModuleType,
     watch.evaluate("mizugiwaMap.focus({lon: 134, lat: 34, zoom: 4})")
     watch.wait_for_function("n => mizugiwaMap.status().tracks === n", arg=len(movers))
     assert watch.evaluate("mizugiwaMap.features()") == []
+    watch.wait_for_function(
+        "n => document.querySelector('.mz-chip[data-group=vessels] b').textContent === n", arg=f"{len(movers):,}"
+    )
 
 
 def test_only_what_is_in_view_is_rendered(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:
@@ -226,7 +229,7 @@ def test_the_past_is_shown_as_the_past(watch: Page, synthetic: ModuleType, mover
     look(watch, TSUSHIMA)
     live = feature(watch, drone.track_id)
     # when the officer asks for ten minutes before, by keyboard
-    watch.keyboard.press("u")
+    watch.keyboard.press(",")
     expect(watch.locator(".mz-past button").first).to_be_focused()
     watch.keyboard.press("Tab")
     watch.keyboard.press("Enter")
@@ -307,9 +310,15 @@ def test_the_lock_file_pins_every_package_and_names_no_registry(repository: Path
     assert not [name for name, package in locked.items() if name and not package.get("integrity")]
 
 
-def test_the_bundle_is_one_script_one_style_sheet_the_worker_and_the_fonts(bundle: Path) -> None:
+def test_the_bundle_is_one_script_one_style_sheet_the_worker_the_symbols_and_the_fonts(bundle: Path) -> None:
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
-    assert {"mizugiwa-map.js", "mizugiwa-map.css", "maplibre-gl-worker.mjs", "LICENSES.txt"} <= files
+    assert {
+        "mizugiwa-map.js",
+        "mizugiwa-map.css",
+        "maplibre-gl-worker.mjs",
+        "mizugiwa-symbols.mjs",
+        "LICENSES.txt",
+    } <= files
     licences = (bundle / "LICENSES.txt").read_text("utf-8")
     assert all(name in licences for name in ("maplibre-gl", "@deck.gl/core", "milsymbol", "@fontsource/noto-sans-jp"))
     assert sum(name.endswith(".woff2") for name in files) == 4

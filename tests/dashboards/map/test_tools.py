@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,8 @@ from pyproj import Geod
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.operations.picture import RECORD_DTYPE
-from command.operations.track_groups import TrackGroup, hidden_rows
+from command.operations.track_groups import TrackGroup, count_groups, hidden_rows
+from maps.coordinates import read_position
 
 WAIT_MS = 60_000
 LEGS = ".mz-measure tbody tr:not(.mz-next)"
@@ -98,6 +100,22 @@ def test_a_place_is_written_as_published(
     in_source: Callable[..., Any], notation: str, place: tuple[float, float], said: str
 ) -> None:
     assert in_source("coordinates", "([way, p]) => source.written(way, ...p)", [notation, place]) == said
+
+
+def test_what_one_writes_as_a_grid_reference_the_other_reads(in_source: Callable[..., Any]) -> None:
+    # given places all over the world, written by npm's mgrs
+    rng = np.random.default_rng(5)
+    places = [
+        *zip(rng.uniform(-179.9, 179.9, 300), rng.uniform(-79.9, 83.9, 300), strict=True),
+        *zip(rng.uniform(0.0, 42.0, 60), rng.uniform(56.0, 83.9, 60), strict=True),
+    ]
+    ask = "places => places.map(([lon, lat]) => source.written('mgrs', lon, lat))"
+    written = in_source("coordinates", ask, [[float(lon), float(lat)] for lon, lat in places])
+    # when the console reads them, then each is within the metre that it names
+    for (lon, lat), reference in zip(places, written, strict=True):
+        read = read_position(reference)
+        _, _, off_m = Geod(ellps="WGS84").inv(lon, lat, read.lon, read.lat)
+        assert off_m < 1.5, (lon, lat, reference)
 
 
 def test_d_changes_the_notation_of_every_place_on_the_page(near: Page) -> None:
@@ -204,6 +222,21 @@ def test_the_map_hides_what_the_list_hides(in_source: Callable[..., Any], hide: 
         ".map(t => source.groupsOf(t).includes(hide) && !source.inDanger(t))"
     )
     assert in_source("groups", ask, [tracks, hide.value]) == hidden_rows(records, [hide]).tolist()
+
+
+def test_the_map_counts_as_the_server_counts_for_its_cells(in_source: Callable[..., Any]) -> None:
+    tracks = list(itertools.product([int(k) for k in SubjectKind], [int(s) for s in TrackStatus], range(16)))
+    records = np.zeros(len(tracks), dtype=RECORD_DTYPE)
+    records["kind"], records["status"], records["flags"] = np.array(tracks).T
+    hide = [TrackGroup.VESSELS, TrackGroup.SILENT]
+    ask = (
+        "([tracks, hide]) => source.countGroups("
+        "tracks.map(([kind, status, flags]) => ({kind, status, flags})), new Set(hide))"
+    )
+    counted = asdict(count_groups(records, hide))
+    assert in_source("groups", ask, [tracks, [group.value for group in hide]]) == counted
+    assert counted["hidden"] > 0
+    assert counted["kept"] > 0
 
 
 def shown(page: Page) -> set[str]:

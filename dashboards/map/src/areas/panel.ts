@@ -42,6 +42,8 @@ export class AreaPanel {
   private areas: readonly AreaFeature[] = [];
   private open = false;
   private asked = 0;
+  /** The slug of the area that somebody looks for. */
+  private wanted: string | null = null;
 
   constructor(private readonly root: HTMLElement, private readonly map: () => AreaMap | null) {
     this.mayEdit = root.dataset.mayEdit === "true";
@@ -59,6 +61,7 @@ export class AreaPanel {
     this.filter.addEventListener("input", () => this.render());
     this.retired.addEventListener("change", () => void this.load());
     this.overview.addEventListener("keydown", (event) => this.walk(event));
+    document.addEventListener("mizugiwa:area", (event) => void this.goTo((event as CustomEvent<string>).detail));
     if (this.shell !== null) new MutationObserver(() => this.sideChanged()).observe(this.shell, { attributes: true, attributeFilter: ["data-side"] });
     window.addEventListener("beforeunload", (event) => {
       if (this.editor?.dirty) event.preventDefault();
@@ -79,14 +82,26 @@ export class AreaPanel {
     const open = this.shell?.dataset.side === "areas";
     if (open === this.open) return;
     this.open = open;
-    if (!open) return;
+    if (!open) {
+      this.wanted = null;
+      return;
+    }
     if (this.editor === null) void this.load().then(() => this.focusList());
     else this.editor.focus();
   }
 
   private focusList(): void {
-    const first = this.overview.querySelector<HTMLElement>("#area-new, [data-area]");
-    first?.focus();
+    const wanted = this.wanted === null ? null : this.list.querySelector<HTMLElement>(`[data-area="${CSS.escape(this.wanted)}"]`);
+    (wanted ?? this.overview.querySelector<HTMLElement>("#area-new, [data-area]"))?.focus();
+  }
+
+  /** Somebody looks for this area: its line, from which Enter edits it. An edit that is under way is not left. */
+  private async goTo(slug: string): Promise<void> {
+    if (this.editor !== null) return;
+    this.filter.value = "";
+    this.wanted = slug;
+    await this.load();
+    this.focusList();
   }
 
   private async load(): Promise<void> {
