@@ -20,7 +20,7 @@
       return slug ? { kind: "area", key: slug, editing: true } : null;
     }
     if (state.side !== "detail") return null;
-    if (state.selected) return { kind: "alert", key: state.selected, editing: !$("ack-form").hidden };
+    if (state.selected) return { kind: "alert", key: state.selected, editing: Boolean(document.querySelector(".triage form.ack:not([hidden])")) };
     return state.track ? { kind: "track", key: state.track, editing: false } : null;
   }
 
