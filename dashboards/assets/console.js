@@ -351,6 +351,7 @@
     window.mizugiwaTriage.start();
     window.mizugiwaIncidents.start();
     window.mizugiwaPresence.start();
+    window.mizugiwaTour.start();
   }
 
   document.addEventListener("keydown", key);
