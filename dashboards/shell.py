@@ -20,6 +20,7 @@ from dashboards.in_script import in_script
 from dashboards.marks import marks
 from dashboards.panel import Panel, Place, TabbedPanel, View
 from dashboards.registry import make_panels
+from dashboards.tour import tour_button, tour_dialog, tour_offer
 
 ASSETS: Final = Path(__file__).parent / "assets"
 
@@ -110,6 +111,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                             ),
                         ),
                         html.P(view.t("console.map_missing"), className="map-missing", id="map-missing"),
+                        tour_offer(view),
                     ],
                     className="stage",
                 ),
@@ -122,6 +124,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                 html.Div(id="announce", className="unseen", role="alert", **marks(aria_live="assertive")),
                 html.Div(id="toast", className="toast", role="status", **marks(aria_live="polite")),
                 _help(view),
+                tour_dialog(view),
                 *_stores(view),
             ],
         ),
@@ -199,8 +202,9 @@ def _stores(view: View) -> list[Component]:
 
 
 def _help(view: View) -> Component:
-    """The keys as the reader set them: assets/keys.js writes the table and changes it."""
-    return dialog(view, "help-modal", title=view.t("console.keys"), children=html.Div(id="keys"), size="lg")
+    """The keys as the reader set them, which assets/keys.js writes into the table and changes; and the tour."""
+    children = html.Div([tour_button(view), html.Div(id="keys")])
+    return dialog(view, "help-modal", title=view.t("console.keys"), children=children, size="lg")
 
 
 def connect_map(app: Dash) -> None:

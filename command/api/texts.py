@@ -30,6 +30,7 @@ SHOWN: Final = (
     "severity.",
     "silence.",
     "status.",
+    "tour.",
     "triage.",
 )
 """Texts that a script may need, by the beginning of their key."""

@@ -368,6 +368,7 @@
     window.mizugiwaTriage.start();
     window.mizugiwaIncidents.start();
     window.mizugiwaPresence.start();
+    window.mizugiwaTour.start();
   }
 
   // chosen on the map

@@ -194,3 +194,17 @@ def alerts_of_every_severity(web: Any) -> None:
     web.put_tracks(vessels)
     for vessel, severity in zip(vessels, Severity, strict=True):
         web.raise_alert(vessel, severity=severity)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tour_has_no_finding(
+    page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
+) -> None:
+    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
+    sign_in(page, web.url, login="admin", password=web.first_password)
+    expect(page.locator("#tour-offer")).to_be_visible()
+    examined.look("the offer of the tour")
+    page.locator("#tour-take").press("Enter")
+    expect(page.locator("#tour-card")).to_be_visible()
+    examined.look("the tour")
+    assert not examined.findings, "\n".join(examined.findings)
