@@ -17,7 +17,7 @@ from alerts.explain import explain, subject_name
 from command.domain.alert import Alert, AlertEventKind
 from command.domain.clock import from_us
 from command.domain.realm import Realm, RealmKind
-from command.i18n import LANGUAGES
+from command.i18n import LANGUAGES, text
 
 ALERT: Final = "alert"
 HEARTBEAT: Final = "heartbeat"
@@ -98,7 +98,7 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
         "observed_at": rfc3339(alert.observed_at_us),
         "recorded_at": rfc3339(alert.recorded_at_us),
         "cleared_at": None if alert.cleared_at_us is None else rfc3339(alert.cleared_at_us),
-        "because": {language: explain(alert, language) for language in LANGUAGES},
+        "because": {language: _because(alert, language) for language in LANGUAGES},
         "evidence": [observation.hex() for observation in alert.evidence],
         "acknowledged": None
         if alert.acknowledged_at_us is None
@@ -108,6 +108,16 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
             "comment": None if alert.comment is None else alert.comment[:MAX_COMMENT],
         },
     }
+
+
+def _because(alert: Alert, language: str) -> str:
+    """Why the machine says so; where an officer raised it above that, also who did and why."""
+    said = explain(alert, language)
+    if alert.escalated_by is None:
+        return said
+    return text(
+        language, "because.escalated", because=said, who=alert.escalated_by, reason=alert.escalation_reason or ""
+    )
 
 
 def heartbeat_body(

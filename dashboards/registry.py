@@ -11,6 +11,7 @@ from dashboards.panel import Panel
 PANELS: Final[Mapping[str, str]] = {
     "banner": "dashboards.panels.banner:Banner",
     "triage": "dashboards.panels.triage:Triage",
+    "silences": "dashboards.panels.silences:Silences",
     "incidents": "dashboards.panels.incidents:Incidents",
     "incident_drawer": "dashboards.panels.incident_drawer:IncidentDrawer",
     "drawer": "dashboards.panels.drawer:Drawer",

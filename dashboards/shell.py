@@ -27,7 +27,7 @@ ASSETS: Final = Path(__file__).parent / "assets"
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="{language}">
 <head>{metas}<title>{title}</title><link rel="icon" href="/favicon.ico">
-<script src="/texts/{language}.js"></script>{css}</head>
+<script src="/texts/{language}.js"></script><script src="/keys.js"></script>{css}</head>
 <body>{app_entry}{config}{scripts}{renderer}</body>
 </html>"""
 
@@ -123,7 +123,11 @@ def page(panels: Sequence[Panel], view: View, online_map: OnlineMap | None = Non
                     ],
                     className="stage",
                 ),
-                html.Div(at[Place.RIGHT], className="right", id="side-panel"),
+                html.Div(
+                    [html.P(id="present-here", className="present-here", hidden=True), *at[Place.RIGHT]],
+                    className="right",
+                    id="side-panel",
+                ),
                 *at[Place.BOTTOM],
                 html.Div(id="announce", className="unseen", role="alert", **marks(aria_live="assertive")),
                 html.Div(id="toast", className="toast", role="status", **marks(aria_live="polite")),
@@ -192,6 +196,9 @@ def _stores(view: View) -> list[Component]:
             id="may",
             data={
                 "acknowledge": view.person.may(Permission.ACKNOWLEDGE),
+                "assign_alerts": view.person.may(Permission.ASSIGN_ALERTS),
+                "escalate_alerts": view.person.may(Permission.ESCALATE_ALERTS),
+                "silence_alerts": view.person.may(Permission.SILENCE_ALERTS),
                 "read_incidents": view.person.may(Permission.READ_INCIDENTS),
                 "manage_incidents": view.person.may(Permission.MANAGE_INCIDENTS),
                 "comment_on_incidents": view.person.may(Permission.COMMENT_ON_INCIDENTS),
@@ -213,45 +220,8 @@ def _stores(view: View) -> list[Component]:
 
 
 def _help(view: View) -> Component:
-    keys = (
-        ("J ↓", "next"),
-        ("K ↑", "previous"),
-        ("A", "acknowledge"),
-        ("Enter", "show"),
-        ("1 2 3 4", "filter"),
-        ("W", "alerts_tab"),
-        ("C", "incidents_tab"),
-        ("I", "open_incident"),
-        ("L", "link_incident"),
-        ("O", "task"),
-        ("M", "comment"),
-        ("Q", "find"),
-        ("/", "search"),
-        ("T", "list"),
-        ("G", "areas"),
-        ("B", "facilities"),
-        ("Home", "home"),
-        ("N", "walk"),
-        ("R", "measure"),
-        ("B", "box"),
-        ("E", "notes"),
-        ("D", "coordinates"),
-        ("F", "kinds"),
-        ("Y", "layers"),
-        ("X", "symbols"),
-        ("V", "views"),
-        ("P", "palette"),
-        ("S", "sound"),
-        ("H", "health"),
-        ("Esc", "close"),
-        ("?", "help"),
-    )
-    rows = [
-        html.Tr([html.Td([html.Kbd(k) for k in key.split()]), html.Td(view.t(f"console.key_{name}"))])
-        for key, name in keys
-    ]
-    table = html.Table(html.Tbody(rows), className="keys")
-    return dialog(view, "help-modal", title=view.t("console.keys"), children=table)
+    """The keys as the reader set them: assets/keys.js writes the table and changes it."""
+    return dialog(view, "help-modal", title=view.t("console.keys"), children=html.Div(id="keys"), size="lg")
 
 
 def connect_map(app: Dash) -> None:

@@ -1,13 +1,18 @@
-"""Times and measures as officers write them: JST first, knots, whole degrees."""
+"""Times and measures as officers write them: JST first, knots, whole degrees; the mark of a severity."""
 
 from __future__ import annotations
 
 import math
 
+from dash import html
+from dash.development.base_component import Component
+
+from command.domain.alert import Severity
 from command.domain.clock import from_us
 from command.domain.geo import MPS_PER_KNOT
 from command.i18n import text
 from command.i18n.times import JST
+from dashboards.marks import marks
 
 
 def jst_clock(us: int) -> str:
@@ -44,3 +49,9 @@ def number(value: float | None, unit: str, *, digits: int = 0) -> str | None:
     if value is None or not math.isfinite(value):
         return None
     return f"{value:.{digits}f}{'' if unit == '%' else ' '}{unit}"
+
+
+def shape(severity: Severity) -> Component:
+    """The mark of a severity beside its word: told apart without colour."""
+    mark: Component = html.Span(className=f"shape shape-{severity.word}", **marks(aria_hidden="true"))
+    return mark

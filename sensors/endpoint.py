@@ -1,25 +1,26 @@
 """Endpoint URLs and the configuration of a source that has a line to the outside.
 
-`udp://host:port` (bound; a multicast group is joined), `tcp://host:port` (client), `tcp-listen://host:port?clients=16`
-(server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`, `file:///path?follow=true` (what a file gains), and
-`file:///path?follow=true&from=start` (what it has and what it gains).
+`udp://host:port` (bound; a multicast group is joined), `tcp://host:port` (client), `tls://host:port` (client over TLS,
+for sources that can), `tcp-listen://host:port?clients=16` (server), `serial:///dev/ttyUSB0?baud=38400`, `file:///path`,
+`file:///path?follow=true` (what a file gains), and with `&from=start` (what it has and what it gains).
 """
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Final, Literal
+from pathlib import Path
+from typing import Final, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sensors.source import SourceConfig
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 MAX_CLIENTS: Final = 256
 
-Scheme = Literal["udp", "tcp", "tcp-listen", "serial", "file"]
+Scheme = Literal["udp", "tcp", "tls", "tcp-listen", "serial", "file"]
 
 
 class BadEndpoint(ValueError):
@@ -38,7 +39,10 @@ class LinkConfig(SourceConfig):
     @field_validator("endpoint")
     @classmethod
     def _readable_endpoint(cls, value: str) -> str:
-        parse_endpoint(value)
+        if parse_endpoint(value).scheme == "tls" and not issubclass(cls, TlsLinkConfig):
+            raise BadEndpoint(
+                f"endpoint {value!r}: this kind of source has no tls://; put a relay between, over tcp://"
+            )
         return value
 
     @field_validator("allow")
@@ -50,6 +54,34 @@ class LinkConfig(SourceConfig):
             except ValueError as exc:
                 raise ValueError(f"allow: {exc}; write a network such as 192.168.10.0/24") from exc
         return value
+
+
+class TlsLinkConfig(LinkConfig):
+    """What a source is told that can be a client over TLS: whom it believes, and who it is itself. Files are PEM."""
+
+    tls_ca: Path | None = None
+    """The certificates of the authorities that the server's one must come from; those of this machine unless given."""
+    tls_certificate: Path | None = None
+    """Our own certificate with its chain, where the server asks for one."""
+    tls_key: Path | None = None
+    """The key of it."""
+    tls_key_password_file: Path | None = None
+    """A file whose first line is the password of the key."""
+    tls_name: str | None = Field(default=None, min_length=1, max_length=253)
+    """The name that the server's certificate must be for, where it is not the endpoint's host."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = [
+            name for name in TlsLinkConfig.model_fields if name.startswith("tls_") and getattr(self, name) is not None
+        ]
+        if given and parse_endpoint(self.endpoint).scheme != "tls":
+            raise ValueError(f"{', '.join(given)}: only for an endpoint tls://host:port, not {self.endpoint}")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key: give both, or neither")
+        if self.tls_key_password_file is not None and self.tls_key is None:
+            raise ValueError("tls_key_password_file: give the tls_key that it opens, too")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +101,7 @@ class Endpoint:
 _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "udp": frozenset(),
     "tcp": frozenset(),
+    "tls": frozenset(),
     "tcp-listen": frozenset({"clients"}),
     "serial": frozenset({"baud"}),
     "file": frozenset({"follow", "from"}),
@@ -106,7 +139,7 @@ def parse_endpoint(text: str) -> Endpoint:
         )
     if not url.hostname or not port:
         raise BadEndpoint(f"endpoint {text!r}: write a host and a port, as in {url.scheme}://127.0.0.1:10110")
-    schemes: dict[str, Scheme] = {"udp": "udp", "tcp": "tcp", "tcp-listen": "tcp-listen"}
+    schemes: dict[str, Scheme] = {"udp": "udp", "tcp": "tcp", "tls": "tls", "tcp-listen": "tcp-listen"}
     clients = _number(text, options, "clients", default=16, low=1, high=MAX_CLIENTS)
     return Endpoint(scheme=schemes[url.scheme], host=url.hostname, port=port, clients=clients)
 

@@ -1,4 +1,5 @@
-"""Bytes from the outside world: UDP, TCP (client and server), serial lines and files, behind one iterator of packets.
+"""Bytes from the outside world: UDP, TCP (client and server), TLS (client), serial lines and files, behind one iterator
+of packets.
 
 A peer that is away is retried for ever with growing pauses. Which URLs there are: sensors.endpoint.
 """
@@ -10,6 +11,7 @@ import os
 import random
 import selectors
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -22,8 +24,9 @@ from typing import Final
 
 import serial
 
-from sensors.endpoint import Endpoint, LinkConfig, Scheme, parse_endpoint
+from sensors.endpoint import Endpoint, LinkConfig, Scheme, TlsLinkConfig, parse_endpoint
 from sensors.source import Decoder, SourceContext
+from sensors.tls import client_context, why_tls_failed
 
 IDLE_EVERY_S: Final = 0.2
 """An empty packet is yielded at least this often, so that a source can flush, tick and see `stop`."""
@@ -31,6 +34,7 @@ CHUNK_BYTES: Final = 65_536
 MAX_DATAGRAMS_A_TURN: Final = 256
 COALESCE_S: Final = 0.005
 """After a turn with data the line rests this long, so that a busy line is read in handfuls and not one by one."""
+HANDSHAKE_S: Final = 5.0
 SO_RXQ_OVFL: Final = 40
 """Linux: every datagram then carries how many the kernel dropped before it (socket(7)); Python has no name for it."""
 _U32: Final = struct.Struct("=I")
@@ -276,18 +280,16 @@ class TcpClient(_StreamPeers):
         origin = f"{self.endpoint.host}:{self.endpoint.port}"
         while not self._ctx.stop.is_set():
             try:
-                peer = socket.create_connection((self.endpoint.host, self.endpoint.port), timeout=1.0)
+                peer = self._connect()
                 self._admit(peer, origin)
                 self._ctx.tally.enter("waiting")
                 with selectors.DefaultSelector() as selector:
                     selector.register(peer, selectors.EVENT_READ)
                     while not self._ctx.stop.is_set():
                         if selector.select(IDLE_EVERY_S):
-                            data = peer.recv(CHUNK_BYTES)
-                            if not data:
-                                raise ConnectionError("the peer closed the connection")
-                            pauses.reset()
-                            yield Packet(data, origin, self._ctx.clock.now_us())
+                            for data in self._received(peer):
+                                pauses.reset()
+                                yield Packet(data, origin, self._ctx.clock.now_us())
                             time.sleep(COALESCE_S)
                         yield self._idle()
             except OSError as exc:
@@ -295,6 +297,57 @@ class TcpClient(_StreamPeers):
                 yield from self._retry(exc, pauses)
             finally:
                 self._dismiss_all()
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection((self.endpoint.host, self.endpoint.port), timeout=1.0)
+
+    def _received(self, peer: socket.socket) -> Iterator[bytes]:
+        """What a readable connection has now. Raises OSError where it ended."""
+        data = peer.recv(CHUNK_BYTES)
+        if not data:
+            raise ConnectionError("the peer closed the connection")
+        yield data
+
+
+class TlsClient(TcpClient):
+    """The same over TLS 1.2 or later, with the server's name checked. One-way: two threads may not use one TLS
+    connection at once, so nothing is sent."""
+
+    def __init__(self, endpoint: Endpoint, config: LinkConfig, ctx: SourceContext) -> None:
+        super().__init__(endpoint, config, ctx)
+        if not isinstance(config, TlsLinkConfig):
+            raise TypeError(f"{type(config).__name__} has no settings of TLS; make it a TlsLinkConfig")
+        self._tls = config
+
+    def send(self, data: bytes, origin: str) -> bool:
+        del data, origin
+        return False
+
+    def _connect(self) -> socket.socket:
+        # The files are read anew each time, so that a certificate that was renewed counts at the next attempt.
+        context = client_context(self._tls)
+        plain = super()._connect()
+        try:
+            plain.settimeout(HANDSHAKE_S)
+            return context.wrap_socket(plain, server_hostname=self._tls.tls_name or self.endpoint.host)
+        except (OSError, ValueError) as exc:
+            plain.close()
+            raise ConnectionError(why_tls_failed(exc, self._tls)) from exc
+
+    def _admit(self, peer: socket.socket, origin: str) -> None:
+        super()._admit(peer, origin)
+        peer.settimeout(0.0)
+
+    def _received(self, peer: socket.socket) -> Iterator[bytes]:
+        """What is readable may be no data, such as a key that changes; and one read may leave more, deciphered."""
+        try:
+            yield from super()._received(peer)
+            while isinstance(peer, ssl.SSLSocket) and peer.pending():
+                yield from super()._received(peer)
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as exc:
+            raise ConnectionError(why_tls_failed(exc, self._tls)) from exc
 
 
 class TcpServer(_StreamPeers):
@@ -422,6 +475,7 @@ class FileReader(Transport):
 _TRANSPORTS: Final[dict[Scheme, type[Transport]]] = {
     "udp": UdpTransport,
     "tcp": TcpClient,
+    "tls": TlsClient,
     "tcp-listen": TcpServer,
     "serial": SerialLine,
     "file": FileReader,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from time import monotonic
 from typing import Any, Final
 
 from fastapi import APIRouter, WebSocket
@@ -25,6 +26,7 @@ from command.operations.people import (
     current_person,
 )
 from command.operations.picture import Box, Frame, FrameKind, Watcher
+from command.operations.presence import ThingKind, looking_at
 from command.operations.track_groups import TrackGroup
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
@@ -34,6 +36,7 @@ _SEND_TIMEOUT_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 4_096
 _NAMES_A_MESSAGE: Final = 500
 _SESSION_CHECK_S: Final = 5.0
+_PRESENCE_EVERY_S: Final = 0.25
 SESSION_ENDED: Final = 4401
 TOO_SLOW: Final = 4408
 NOT_READABLE: Final = 4400
@@ -70,6 +73,7 @@ class Screen:
         self._as_of_us: int | None = None
         self._as_of_due = False
         self._told: dict[str, int] = {}
+        self._present: int | None = None
 
     def hear(self, message: str) -> None:
         """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""
@@ -105,6 +109,36 @@ class Screen:
     def _live_picture(self, _: Mapping[str, Any]) -> None:
         self._as_of_us, self._as_of_due = None, False
         self._watcher.start_over()
+
+    @needs(Permission.WATCH)
+    def _look(self, asked: Mapping[str, Any]) -> None:
+        at = None if asked["at"] is None else looking_at(asked["at"])
+        if at is not None and at.kind is ThingKind.INCIDENT:
+            self.person.must(Permission.READ_INCIDENTS)
+        if self._present is not None:
+            self._console.presence.look(self._present, at, now_s=monotonic())
+
+    def come(self) -> None:
+        """Somebody sits here now; of a program nobody is told."""
+        if self.person.scopes is None:
+            self._present = self._console.presence.enter(self.person, now_s=monotonic())
+
+    def go(self) -> None:
+        """Nobody sits here any more."""
+        if self._present is not None:
+            self._console.presence.leave(self._present)
+
+    async def tell_presence(self) -> None:
+        """Who is on watch, whenever that changes, to people. Looked at often, for it is to be told within a second."""
+        told, presence = None, self._console.presence
+        while True:
+            revision = presence.revision(now_s=monotonic())
+            if revision != told and self.person.scopes is None:
+                incidents = self.person.may(Permission.READ_INCIDENTS)
+                async with asyncio.timeout(_SEND_TIMEOUT_S):
+                    await self._socket.send_text(presence.message(incidents=incidents, now_s=monotonic()))
+                told = revision
+            await asyncio.sleep(_PRESENCE_EVERY_S)
 
     async def speak(self) -> None:
         """Send what is due, then wait half a second or until the screen asks for another view."""
@@ -164,6 +198,7 @@ HEARD: Final[Mapping[str, Callable[[Screen, Mapping[str, Any]], None]]] = {
     "view": Screen._view,
     "as_of": Screen._then_picture,
     "live": Screen._live_picture,
+    "looking": Screen._look,
 }
 """The messages that a screen may send, by their type."""
 
@@ -177,15 +212,18 @@ def live_router(console: Console, again: Again) -> APIRouter:
     async def tracks(socket: WebSocket) -> None:
         await socket.accept()
         screen = Screen(socket, console, current_person())
+        screen.come()
         tasks = [
             asyncio.create_task(_hear(socket, screen)),
-            asyncio.create_task(_speak(screen)),
+            asyncio.create_task(_ending(_speak(screen))),
+            asyncio.create_task(_ending(screen.tell_presence())),
             asyncio.create_task(_watch_session(again, screen)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             code = next(iter(done)).result()
         finally:
+            screen.go()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -211,14 +249,20 @@ async def _hear(socket: WebSocket, screen: Screen) -> int:
                 await socket.send_text(json.dumps({"type": "error", "detail": str(exc)}, ensure_ascii=False))
 
 
-async def _speak(screen: Screen) -> int:
+async def _speak(screen: Screen) -> None:
     while True:
-        try:
-            await screen.speak()
-        except TimeoutError:
-            return TOO_SLOW
-        except (WebSocketDisconnect, RuntimeError):
-            return 1000
+        await screen.speak()
+
+
+async def _ending(speaking: Coroutine[Any, Any, None]) -> int:
+    """What it means that nothing can be said any more."""
+    try:
+        await speaking
+    except TimeoutError:
+        return TOO_SLOW
+    except (WebSocketDisconnect, RuntimeError):
+        pass
+    return 1000
 
 
 async def _watch_session(again: Again, screen: Screen) -> int:

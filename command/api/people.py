@@ -60,6 +60,7 @@ class _Pages:
     async def everybody(
         self, request: Request, *, error: str | None = None, given: dict[str, str] | None = None
     ) -> Response:
+        await asyncio.to_thread(self.accounts.note_view, "*", by=current_person().user.login)
         people = await asyncio.to_thread(self.accounts.everyone)
         sessions = await asyncio.to_thread(self.accounts.sessions)
         holders = await asyncio.to_thread(self._factors.holders)
@@ -76,6 +77,8 @@ class _Pages:
 
     async def one(self, request: Request, user: User, *, refused: BadAccount | None = None) -> Response:
         reader = reader_of(request, self.realm)
+        if user.user_id != reader.person.user.user_id:
+            await asyncio.to_thread(self.accounts.note_view, user.login, by=reader.person.user.login)
         done = request.query_params.get("done")
         note = text(reader.language, f"people.done_{done}") if done in DONE else None
         error = None if refused is None else text(reader.language, refused.key, **refused.params)

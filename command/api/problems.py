@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 from command.api.incident_json import entry_shown
 from command.documents.typeface import TypefaceMissing
 from command.i18n import text
+from command.operations.alert_desk import AlertProblem, BadAct, SilenceGone
+from command.operations.console_keys import BadKeys, KeyTaken
 from command.operations.incidents import (
     BadIncident,
     IncidentChanged,
@@ -46,6 +48,10 @@ def add_problem_handlers(web: FastAPI) -> None:
         UnknownAlert: 404,
         AlreadyAcknowledged: 409,
         BadComment: 422,
+        BadAct: 422,
+        SilenceGone: 404,
+        KeyTaken: 409,
+        BadKeys: 422,
         IncidentNotFound: 404,
         IncidentConflict: 409,
         BadIncident: 422,
@@ -55,7 +61,7 @@ def add_problem_handlers(web: FastAPI) -> None:
     for kind, status in statuses.items():
 
         def known(_: Request, exc: Exception, status: int = status) -> JSONResponse:
-            members = {"code": exc.key} if isinstance(exc, IncidentProblem) else {}
+            members = {"code": exc.key} if isinstance(exc, IncidentProblem | AlertProblem | BadKeys) else {}
             return problem(status, str(exc), **members)
 
         web.add_exception_handler(kind, known)

@@ -23,9 +23,12 @@ SHOWN: Final = (
     "files.",
     "incident.desk.",
     "incident.state.",
+    "keys.",
     "kind.",
     "map.",
+    "presence.",
     "severity.",
+    "silence.",
     "status.",
     "triage.",
 )

@@ -19,6 +19,7 @@ from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
+from command.api.keys import keys_router
 from command.api.live import live_router
 from command.api.login import login_router
 from command.api.notes import add_note_problems, notes_router
@@ -28,6 +29,7 @@ from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.schema import PROBLEMS, describe
 from command.api.search import search_router
+from command.api.silences import silences_router
 from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
@@ -101,6 +103,8 @@ def make_web(
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
+        silences_router(console),
+        keys_router(console.keys),
         incidents_router(console),
         tracks_router(console),
         areas_router(console),

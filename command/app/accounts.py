@@ -92,7 +92,9 @@ def set_disabled(settings: Settings, login: str, disabled: bool) -> None:
 def sessions(settings: Settings, login: str | None) -> Sequence[WebSession]:
     """The open sessions of a person, or of everybody. Raises UnknownUser."""
     with _accounts(settings) as accounts:
-        return accounts.sessions(login)
+        found = accounts.sessions(login)
+        accounts.note_view(login or "*", by=terminal_user())
+        return found
 
 
 def revoke(settings: Settings, login: str, beginning: str | None) -> None:
@@ -129,6 +131,7 @@ def reset_second_factor(settings: Settings, login: str) -> None:
 def everyone(settings: Settings) -> Sequence[User]:
     """Every account."""
     with _accounts(settings) as accounts:
+        accounts.note_view("*", by=terminal_user())
         return accounts.everyone()
 
 

@@ -65,6 +65,11 @@ class AlertEventKind(StrEnum):
     REVISED = "revised"
     CLEARED = "cleared"
     ACKNOWLEDGED = "acknowledged"
+    ASSIGNED = "assigned"
+    UNASSIGNED = "unassigned"
+    ESCALATED = "escalated"
+    WITHDRAWN = "withdrawn"
+    """An escalation was taken back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +96,15 @@ class Alert:
     acknowledged_at_us: int | None = None
     acknowledged_by: str | None = None
     comment: str | None = None
+    assigned_to: str | None = None
+    """The login of whoever has it in hand."""
+    assigned_by: str | None = None
+    assigned_at_us: int | None = None
+    escalated_by: str | None = None
+    escalated_at_us: int | None = None
+    escalation_reason: str | None = None
+    rule_severity: Severity | None = None
+    """What the rule says, while an officer's escalation stands above it; None where nobody escalated."""
 
 
 def routing_key(alert: Alert) -> str:

@@ -17,41 +17,52 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from alerts.explain import rule_name, subject_name
 from command.domain.alert import Alert
 from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
 from command.domain.facility import Facility, FacilityVersion
+from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
 from command.domain.note import Note
 from command.domain.realm import Realm
+from command.domain.silence import Matcher, Silence
 from command.domain.track import Track
+from command.i18n import text
 from command.i18n.names import Names
+from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
+from command.operations.console_keys import PersonKeys
+from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
+from command.operations.presence import Presence
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
-from command.store.alerts import alerts_by_id, get_alert, list_alerts
+from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
+from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
-from command.store.assets import list_assets
+from command.store.assets import Asset, list_assets
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
 from command.store.notes import notes_revision, shown_notes
-from command.store.notify import listen
+from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
+from command.store.silences import silences_in_force
 from command.store.tracks import track_history, tracks_as_of, tracks_changed_since
 
 _log = structlog.get_logger(__name__)
 
-ALERT_LIMIT: Final = 500
+ALERT_LIMIT: Final = 3_000
+"""The worst of the open alerts are in every screen's reach; the rest is counted."""
 INCIDENT_LIMIT: Final = 300
 _TRACK_PAGE: Final = 5_000
 _CATCH_UP_EVERY_S: Final = 0.2
@@ -84,12 +95,15 @@ class Console:
         self.realm = realm
         self.clock = clock
         self.picture = Picture()
+        self.presence = Presence()
         self.facilities: tuple[Facility, ...] = ()
         self.facility_versions: tuple[FacilityVersion, ...] = ()
         self.facilities_revision = 0
         self.facility_book = FacilityBook(engine, realm, changed=self._facilities_changed)
         self.areas: tuple[Area, ...] = ()
         self.areas_revision = 0
+        self.assets: Mapping[str, Asset] = {}
+        """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
@@ -98,6 +112,11 @@ class Console:
         self.alerts_revision = 0
         self.incidents: tuple[Incident, ...] = ()
         self.incidents_revision = 0
+        self.alerts_beyond = 0
+        """Open alerts that are not among `alerts`."""
+        self.silences: tuple[Silence, ...] = ()
+        self.keys = PersonKeys(engine)
+        self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self._engine = engine
         self._database_url = database_url
@@ -114,6 +133,7 @@ class Console:
         self._stop = threading.Event()
         self._caught_up = threading.Event()
         self._incidents_lock = threading.Lock()
+        self._places: dict[tuple[str | None, Position | None], str] = {}
         self._handled: Mapping[uuid.UUID, Incident] = {}
         self._thread: threading.Thread | None = None
 
@@ -154,6 +174,65 @@ class Console:
         names = {a.slug: a.name_ja if language == "ja" else a.name_en for a in self._named_areas}
         return explain(alert, language, gazetteer=self._gazetteer, area_names=names)
 
+    def silence_of(self, alert: Alert) -> Silence | None:
+        """What keeps the alert quiet now; of several, the one that ends last."""
+        now_us = self.clock.now_us()
+        return next((each for each in reversed(self.silences) if each.quiets(alert, now_us)), None)
+
+    def quieted(self, silence: Silence) -> list[Alert]:
+        """The open alerts that a silence keeps quiet now."""
+        now_us = self.clock.now_us()
+        return [alert for alert in self.open_alerts() if silence.quiets(alert, now_us)]
+
+    def matcher_words(self, matcher: Matcher, language: str) -> str:
+        """What a silence is of, as people say it."""
+        subject = None
+        if matcher.subject is not None:
+            of_it = next((alert for alert in self.alerts if alert.subject == matcher.subject), None)
+            subject = matcher.subject if of_it is None else subject_name(of_it, language)
+        area = None if matcher.area is None else self.area_name(matcher.area, language)
+        rule = None if matcher.rule is None else rule_name(matcher.rule, language)
+        return " / ".join(filter(None, (rule, subject, area)))
+
+    def arranged(self, view: TriageView, *, login: str) -> Arranged:
+        """The open alerts as one officer chose to see them."""
+        return arrange(
+            self.open_alerts(),
+            view,
+            login=login,
+            now_us=self.clock.now_us(),
+            place_of=self.place_key,
+            silenced=lambda alert: bool(self.silences) and self.silence_of(alert) is not None,
+        )
+
+    def place_key(self, alert: Alert) -> str:
+        """Where an alert is, as a value to filter and group by: its area, else the facility that it is nearest to."""
+        asked = (alert.area, alert.position)
+        known = self._places.get(asked)
+        if known is None:
+            found = self._gazetteer.nearest(alert.position)
+            known = f"area:{alert.area}" if alert.area else f"near:{found[0].facility_id}" if found else ELSEWHERE
+            if len(self._places) > 2 * ALERT_LIMIT:
+                self._places = {}
+            self._places[asked] = known
+        return known
+
+    def place_name(self, key: str, language: str) -> str:
+        """What people call a place_key."""
+        kind, _, name = key.partition(":")
+        if kind == "area":
+            return self.area_name(name, language)
+        for facility in self.facilities:
+            if facility.facility_id == name:
+                called = facility.name_ja if language == "ja" else facility.name_en
+                return text(language, "place.near", name=called)
+        return text(language, "place.none")
+
+    def area_name(self, slug: str, language: str) -> str:
+        """What people call an area, retired or not; its slug where nobody knows it."""
+        names = (a.name_ja if language == "ja" else a.name_en for a in self._named_areas if a.slug == slug)
+        return next(names, slug)
+
     def place(self, thing: Track | Incident, language: str) -> str:
         """Where a track or an incident is, by the nearest facility."""
         return self._gazetteer.place(thing.position, language)
@@ -168,6 +247,11 @@ class Console:
         if found is None:
             raise UnknownAlert(f"there is no alert {alert_id} in {self.realm.name}; reload the list")
         return found
+
+    def evidence(self, alert_id: uuid.UUID, language: str) -> tuple[Alert, Evidence]:
+        """An alert and what it rests on. Raises UnknownAlert, StoreUnavailable."""
+        alert = self.alert(alert_id)
+        return alert, evidence_of(self._engine, self.realm, alert, language)
 
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""
@@ -209,7 +293,7 @@ class Console:
             language=language,
             now_us=self.clock.now_us(),
         )
-        self._take_alerts(tuple(alert if a.alert_id == alert_id else a for a in self.alerts))
+        self._alerts_changed([alert])
         return alert
 
     def history(self, track_id: uuid.UUID, *, from_us: int, to_us: int, limit: int) -> npt.NDArray[np.void]:
@@ -259,6 +343,8 @@ class Console:
             if payload and "facilities" in payload:
                 rest_at = -1e9
             now_s = monotonic()
+            if payload and "presence" in payload:
+                self.presence.heard(payload, now_s=now_s)
             if now_s - tracks_at < _CATCH_UP_EVERY_S:
                 continue
             rest_due = now_s - rest_at >= _REST_EVERY_S
@@ -272,10 +358,17 @@ class Console:
             if alerts_due:
                 self._read_alerts()
                 alerts_at, alerts_told = now_s, False
+            self._tell_presence(now_s)
             self._read_tracks()
             tracks_at = now_s
             self._read_at_s = monotonic()
             self._caught_up.set()
+
+    def _tell_presence(self, now_s: float) -> None:
+        told = self.presence.to_tell(now_s=now_s)
+        if told is not None:
+            with realm_session(self._engine, self.realm) as session:
+                notify(session, told)
 
     def _read_tracks(self) -> None:
         while not self._stop.is_set():
@@ -288,6 +381,8 @@ class Console:
     def _read_alerts(self) -> None:
         with realm_session(self._engine, self.realm) as session:
             alerts = tuple(list_alerts(session, limit=ALERT_LIMIT))
+            total = len(alerts) if len(alerts) < ALERT_LIMIT else count_open_alerts(session)
+            silences = tuple(silences_in_force(session, self.clock.now_us()))
             revision = areas_revision(session)
             areas = latest_areas(session) if revision != self.areas_revision else None
             noted = notes_revision(session)
@@ -297,6 +392,9 @@ class Console:
         if areas is not None:
             self._named_areas = tuple(areas)
             self.areas, self.areas_revision = tuple(area for area in areas if not area.retired), revision
+            self.alerts_revision += 1
+        if (silences, total - len(alerts)) != (self.silences, self.alerts_beyond):
+            self.silences, self.alerts_beyond = silences, total - len(alerts)
             self.alerts_revision += 1
         self._take_alerts(alerts)
 
@@ -319,6 +417,14 @@ class Console:
         with suppress(StoreUnavailable):
             self._read_incidents(told=True)
 
+    def _alerts_changed(self, alerts: Sequence[Alert]) -> None:
+        """Somebody at this process did something to these, or to the silences: their next look shows it."""
+        after = {alert.alert_id: alert for alert in alerts}
+        self._take_alerts(tuple(after.get(alert.alert_id, alert) for alert in self.alerts))
+        if not alerts:
+            with suppress(StoreUnavailable):
+                self._read_alerts()
+
     def _take_alerts(self, alerts: tuple[Alert, ...]) -> None:
         if alerts == self.alerts:
             return
@@ -331,8 +437,9 @@ class Console:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
             self._read_facilities(session)
-            assets = list_assets(session)
-            self.picture.rename(Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets}))
+            self.assets = {asset.subject: asset for asset in list_assets(session)}
+            named = {subject: {"ja": asset.name_ja, "en": asset.name_en} for subject, asset in self.assets.items()}
+            self.picture.rename(Names(named))
             self._sources = tuple(list_source_health(session))
             save_heartbeat(
                 session,
@@ -352,6 +459,7 @@ class Console:
         self.facility_versions = tuple(latest_facilities(session))
         self.facilities = tuple(each.facility for each in self.facility_versions if not each.retired)
         self._gazetteer = Gazetteer(self.facilities)
+        self._places = {}
         self.facilities_revision = revision
         self.alerts_revision += 1
 

@@ -38,7 +38,7 @@ from command.operations.territory import Where, must_at, where_is
 from command.store.alerts import lock_alerts
 from command.store.areas import current_areas
 from command.store.attachments import content_of, keep_content
-from command.store.audit import append_audit
+from command.store.audit import append_audit, append_view
 from command.store.engine import realm_session
 from command.store.idempotency import KeyReused, claim_key, keep_outcome
 from command.store.incidents import (
@@ -200,7 +200,9 @@ class IncidentDesk:
     def file(
         self, incident_id: uuid.UUID, attachment_id: uuid.UUID, *, person: Person, language: str
     ) -> tuple[Attachment, bytes]:
-        """An attachment and its bytes, checked against their hash. Raises Forbidden besides."""
+        """An attachment and its bytes, checked against their hash; who opened it is in the audit log. Raises Forbidden
+        besides.
+        """
         person.must_somewhere(Permission.READ_INCIDENT_FILES)
         with self._in_words(language), realm_session(self._engine, self._realm) as session:
             incident = get_incident(session, incident_id)
@@ -208,7 +210,21 @@ class IncidentDesk:
             attachment = next((a for a in incident.attachments if a.attachment_id == attachment_id), None)
             if attachment is None:
                 raise IncidentRefused("incident.error.unknown_file")
-            return attachment, content_of(session, attachment.sha256)
+            content = content_of(session, attachment.sha256)
+            append_view(
+                session,
+                actor=person.user.login,
+                action="incident.file_opened",
+                target=str(incident_id),
+                detail={
+                    "realm": self._realm.name,
+                    "number": incident.number,
+                    "file": attachment.name,
+                    "sha256": attachment.sha256,
+                },
+                now_us=self._host.now_us(),
+            )
+            return attachment, content
 
     def note_printed(self, incident: Incident, *, by: Person, language: str, sha256: str) -> None:
         """Somebody took the incident out as a document: which state of it, in which language, and the file's hash."""

@@ -23,7 +23,7 @@ from command.domain.clock import US_PER_S, Clock, SystemClock
 from command.domain.people import Role, User
 from command.i18n import text
 from command.store.areas import latest_areas
-from command.store.audit import append_audit
+from command.store.audit import append_audit, append_view
 from command.store.engine import StoreUnavailable, realm_session, shared_session
 from command.store.people import (
     LoginTaken,
@@ -98,6 +98,9 @@ class Permission(StrEnum):
 
     WATCH = "watch"
     ACKNOWLEDGE = "acknowledge"
+    ASSIGN_ALERTS = "assign alerts"
+    ESCALATE_ALERTS = "escalate alerts"
+    SILENCE_ALERTS = "silence alerts"
     EDIT_AREAS = "edit areas"
     WRITE_NOTES = "write notes"
     EDIT_FACILITIES = "edit facilities"
@@ -113,6 +116,9 @@ class Permission(StrEnum):
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.WATCH: frozenset(Role),
     Permission.ACKNOWLEDGE: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
+    Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
@@ -238,12 +244,16 @@ class Person:
         granted = bool(self.user.roles & GRANTS[permission])
         return granted and (self.scopes is None or permission in self.scopes)
 
+    def may_everywhere(self, permission: Permission) -> bool:
+        """On the whole coast, which `must` asks for."""
+        return self.may(permission) and (self.areas is None or permission in EVERYWHERE)
+
     def must(self, permission: Permission) -> None:
         """Raises Forbidden where they may not do it on the whole coast. What is done to something that lies somewhere
         is asked for with operations.territory.must_at, which lets those pass whose areas it lies in.
         """
         self.must_somewhere(permission)
-        if self.areas is not None and permission not in EVERYWHERE:
+        if not self.may_everywhere(permission):
             language = current_language()
             what = text(language, f"permission.{permission.name.lower()}")
             raise Forbidden(text(language, "scope.whole_coast_only", what=what))
@@ -378,6 +388,13 @@ class Accounts:
         """Every account."""
         with shared_session(self._engine) as session:
             return list_users(session)
+
+    def note_view(self, of: str, *, by: str) -> None:
+        """Somebody looks at the record of another: their rights, and when and from where they were signed in. of: a
+        login, or `*` for everybody's.
+        """
+        with shared_session(self._engine) as session:
+            append_view(session, actor=by, action="account.viewed", target=of, detail={}, now_us=self._clock.now_us())
 
     def one(self, user_id: uuid.UUID) -> User:
         """The account of this id. Raises UnknownUser."""

@@ -168,6 +168,10 @@ class Picture:
         """What people call a track."""
         return self._names.of_track(track)[language]
 
+    def is_ours(self, track: Track) -> bool:
+        """Whether it is an asset of our own, registered or as its source says."""
+        return bool(track.flags & ObservationFlag.ASSET) or self._names.ours(track.subject)
+
     def mark_alerted(self, track_ids: Iterable[uuid.UUID]) -> None:
         """These tracks, and no others, have an open alert."""
         with self.lock:
@@ -300,7 +304,7 @@ class Picture:
     def _record(self, handle: int, track: Track) -> tuple[object, ...]:
         position = track.position
         flags = (
-            (RecordFlag.ASSET if track.flags & ObservationFlag.ASSET or self._names.ours(track.subject) else 0)
+            (RecordFlag.ASSET if self.is_ours(track) else 0)
             | (RecordFlag.DISTRESS if track.flags & ObservationFlag.DISTRESS else 0)
             | (RecordFlag.OPEN_ALERT if track.track_id in self._alerted else 0)
             | (RecordFlag.OWN_SHIP if track.flags & ObservationFlag.OWN_SHIP else 0)

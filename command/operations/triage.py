@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from alerts.explain import explain as explain_because
 from alerts.explain import rule_name, severity_word, subject_name
 from command.domain.alert import Alert
+from command.domain.alert_acts import COMMENT_LIMIT
 from command.domain.facility import Facility
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, Position, distances_m
 from command.domain.realm import Realm
@@ -26,6 +27,7 @@ from command.store.engine import realm_session
 from maps.coordinates import dms
 
 __all__ = [
+    "COMMENT_LIMIT",
     "AlreadyAcknowledged",
     "BadComment",
     "Explained",
@@ -38,7 +40,6 @@ __all__ = [
     "initial_bearing_deg",
 ]
 
-COMMENT_LIMIT: Final = 1_000
 _AT_M: Final = 500.0
 
 
@@ -54,19 +55,26 @@ class Gazetteer:
         self._lon = np.array([f.position.lon for f in facilities], dtype=np.float64)
         self._lat = np.array([f.position.lat for f in facilities], dtype=np.float64)
 
+    def nearest(self, position: Position | None) -> tuple[Facility, float] | None:
+        """The facility that a place is told from, and how many metres away; None where there is none to tell from."""
+        if position is None or not self._facilities:
+            return None
+        metres = distances_m(self._lon, self._lat, np.float64(position.lon), np.float64(position.lat))
+        index = int(np.argmin(metres))
+        return self._facilities[index], float(metres[index])
+
     def place(self, position: Position | None, language: str) -> str:
         """`厳原港の北東 6.2海里`; coordinates where no facility is known, a word where there is no position."""
         if position is None:
             return text(language, "place.none")
-        if not self._facilities:
+        found = self.nearest(position)
+        if found is None:
             return dms(position)
-        metres = distances_m(self._lon, self._lat, np.float64(position.lon), np.float64(position.lat))
-        nearest = int(np.argmin(metres))
-        facility = self._facilities[nearest]
+        facility, metres = found
         name = facility.name_ja if language == "ja" else facility.name_en
-        if metres[nearest] < _AT_M:
+        if metres < _AT_M:
             return text(language, "place.at", name=name)
-        distance = float(metres[nearest]) / METRES_PER_NAUTICAL_MILE
+        distance = metres / METRES_PER_NAUTICAL_MILE
         return text(
             language,
             "place.from",

@@ -28,8 +28,20 @@ _SAME: Final = (
     "because",
     "acknowledged_by",
     "comment",
+    "assigned_to",
+    "assigned_by",
+    "escalated_by",
+    "escalation_reason",
 )
-_TIMES: Final = ("opened_at", "observed_at", "recorded_at", "cleared_at", "acknowledged_at")
+_TIMES: Final = (
+    "opened_at",
+    "observed_at",
+    "recorded_at",
+    "cleared_at",
+    "acknowledged_at",
+    "assigned_at",
+    "escalated_at",
+)
 
 
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +57,7 @@ def alert_columns(alert: Alert) -> dict[str, Any]:
         **{name: getattr(alert, name) for name in _SAME},
         **{name: getattr(alert, f"{name}_us") for name in _TIMES},
         "severity": int(alert.severity),
+        "rule_severity": _number(alert.rule_severity),
         "position": point(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": list(alert.evidence),
@@ -57,6 +70,7 @@ def alert_of(columns: RowMapping, realm: Realm) -> Alert:
         alert_id=columns["alert_id"],
         realm=realm.name,
         severity=Severity(columns["severity"]),
+        rule_severity=_severity(columns["rule_severity"]),
         position=position_of(columns["lon"], columns["lat"]),
         because_params=columns["because_params"],
         evidence=tuple(columns["evidence"]),
@@ -74,6 +88,7 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         **{f"{name}_us": getattr(alert, f"{name}_us") for name in _TIMES},
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "severity": int(alert.severity),
+        "rule_severity": _number(alert.rule_severity),
         "position": None if alert.position is None else [alert.position.lon, alert.position.lat],
         "because_params": dict(alert.because_params),
         "evidence": [observation_id.hex() for observation_id in alert.evidence],
@@ -81,7 +96,7 @@ def alert_json(alert: Alert) -> dict[str, Any]:
 
 
 def alert_from_json(kept: Mapping[str, Any]) -> Alert:
-    """The alert that alert_json made this of."""
+    """The alert that alert_json made this of; of an event that is older than a field, the field's default."""
     track_id, position = kept["track_id"], kept["position"]
     return Alert(
         **{
@@ -89,7 +104,16 @@ def alert_from_json(kept: Mapping[str, Any]) -> Alert:
             "alert_id": uuid.UUID(kept["alert_id"]),
             "track_id": None if track_id is None else uuid.UUID(track_id),
             "severity": Severity(kept["severity"]),
+            "rule_severity": _severity(kept.get("rule_severity")),
             "position": None if position is None else Position(lon=position[0], lat=position[1]),
             "evidence": tuple(bytes.fromhex(observation_id) for observation_id in kept["evidence"]),
         }
     )
+
+
+def _number(severity: Severity | None) -> int | None:
+    return None if severity is None else int(severity)
+
+
+def _severity(number: int | None) -> Severity | None:
+    return None if number is None else Severity(number)

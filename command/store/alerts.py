@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from command.domain.alert import Alert, AlertEventKind, Finding, FindingKind
+from command.domain.alert_acts import ActRefused, acknowledged
 from command.domain.ids import alert_id as alert_id_of
 from command.domain.realm import Realm
 from command.store.alert_rows import READ, alert_columns, alert_from_json, alert_json, alert_of, plain
@@ -52,6 +53,16 @@ class AlertEvent:
     """observation_ids that this revision cites and that were not found in the realm's observations."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acted:
+    """What came of an act on many alerts: each of them is in one of the three."""
+
+    done: Sequence[Alert]
+    """As they are after it."""
+    refused: Sequence[tuple[Alert, ActRefused]]
+    unknown: Sequence[uuid.UUID]
+
+
 def record_findings(
     session: Session, realm: Realm, findings: Sequence[Finding], *, labels: Mapping[str, str], now_us: int
 ) -> list[Alert]:
@@ -61,7 +72,8 @@ def record_findings(
     The same finding twice changes nothing: OPENED of a known episode, REVISED with nothing new, CLEARED of a
     cleared one. REVISED of an unknown episode opens it, CLEARED of an unknown one records it as over; REVISED of a
     cleared one opens it again. A revision that raises the severity takes an acknowledgement back, because a person
-    has to look again. Cited observations are copied to `evidence`; ids not found are named in the event.
+    has to look again; while an officer's escalation stands, no rule lowers it. Cited observations are copied to
+    `evidence`; ids not found are named in the event.
     """
     ids = [alert_id_of(realm.name, f.rule, f.subject, f.area, f.episode_start_us) for f in findings]
     if not ids:
@@ -112,16 +124,25 @@ def _applied(
         return fresh
     if finding.kind is FindingKind.OPENED or (over and before.cleared_at_us is not None):
         return None
-    escalated = finding.severity > before.severity
+    worse = finding.severity > before.severity
+    raised = before.escalated_at_us is not None
     after = replace(
         fresh,
         revision=before.revision + 1,
+        severity=max(finding.severity, before.severity) if raised else finding.severity,
+        rule_severity=finding.severity if raised else None,
+        escalated_by=before.escalated_by,
+        escalated_at_us=before.escalated_at_us,
+        escalation_reason=before.escalation_reason,
+        assigned_to=before.assigned_to,
+        assigned_by=before.assigned_by,
+        assigned_at_us=before.assigned_at_us,
         track_id=finding.track_id or before.track_id,
         position=finding.position or before.position,
         evidence=tuple(dict.fromkeys((*before.evidence, *finding.evidence))),
-        acknowledged_at_us=None if escalated else before.acknowledged_at_us,
-        acknowledged_by=None if escalated else before.acknowledged_by,
-        comment=None if escalated else before.comment,
+        acknowledged_at_us=None if worse else before.acknowledged_at_us,
+        acknowledged_by=None if worse else before.acknowledged_by,
+        comment=None if worse else before.comment,
     )
     unmoved = replace(
         after, revision=before.revision, recorded_at_us=before.recorded_at_us, observed_at_us=before.observed_at_us
@@ -129,7 +150,15 @@ def _applied(
     return None if unmoved == before else after
 
 
-def _save(session: Session, alert: Alert, kind: AlertEventKind, *, actor: str | None, cited: Finding | None) -> None:
+def _save(
+    session: Session,
+    alert: Alert,
+    kind: AlertEventKind,
+    *,
+    actor: str | None,
+    cited: Finding | None,
+    delivered: bool = True,
+) -> None:
     columns = alert_columns(alert)
     session.execute(
         upsert(ALERT).values(columns).on_conflict_do_update(index_elements=[ALERT.c.alert_id], set_=columns)
@@ -146,7 +175,8 @@ def _save(session: Session, alert: Alert, kind: AlertEventKind, *, actor: str | 
             evidence_missing=list(missing),
         )
     )
-    session.execute(insert(ALERT_OUTBOX).values(alert_id=alert.alert_id, revision=alert.revision))
+    if delivered:
+        session.execute(insert(ALERT_OUTBOX).values(alert_id=alert.alert_id, revision=alert.revision))
 
 
 def acknowledge_alert(session: Session, alert_id: uuid.UUID, *, by: str, comment: str, now_us: int) -> Alert:
@@ -154,25 +184,47 @@ def acknowledge_alert(session: Session, alert_id: uuid.UUID, *, by: str, comment
 
     Raises UnknownAlert, and AlreadyAcknowledged, whose `alert` says who was first.
     """
-    realm = realm_of(session)
-    locked = select(*READ).where(ALERT.c.alert_id == alert_id).with_for_update()
-    row = session.execute(locked).mappings().one_or_none()
-    if row is None:
-        raise UnknownAlert(f"there is no alert {alert_id} in {realm.name}; reload the list")
-    before = alert_of(row, realm)
-    if before.acknowledged_at_us is not None:
-        raise AlreadyAcknowledged(before)
-    after = replace(
-        before,
-        revision=before.revision + 1,
-        recorded_at_us=now_us,
-        acknowledged_at_us=now_us,
-        acknowledged_by=clean_text(by),
-        comment=clean_text(comment),
-    )
-    _save(session, after, AlertEventKind.ACKNOWLEDGED, actor=by, cited=None)
-    notify(session, {"alerts": 1})
-    return after
+
+    def acknowledge(before: Alert) -> Alert:
+        return acknowledged(before, by=clean_text(by), comment=clean_text(comment), now_us=now_us)
+
+    acted = act_on_alerts(session, [alert_id], acknowledge, kind=AlertEventKind.ACKNOWLEDGED, by=by)
+    if acted.refused:
+        raise AlreadyAcknowledged(acted.refused[0][0])
+    if not acted.done:
+        raise UnknownAlert(f"there is no alert {alert_id} in {realm_of(session).name}; reload the list")
+    return acted.done[0]
+
+
+def act_on_alerts(
+    session: Session,
+    alert_ids: Sequence[uuid.UUID],
+    act: Callable[[Alert], Alert],
+    *,
+    kind: AlertEventKind,
+    by: str,
+    delivered: bool = True,
+) -> Acted:
+    """Do `act` (see domain/alert_acts.py) to each alert that allows it, as a revision by `by` (a login).
+
+    The alerts are locked in the order of their ids, so that two acts on many never wait for each other in a circle.
+    delivered: whether the revision goes out to the teams.
+    """
+    done: list[Alert] = []
+    refused: list[tuple[Alert, ActRefused]] = []
+    before = lock_alerts(session, alert_ids)
+    for alert in before:
+        try:
+            after = act(alert)
+        except ActRefused as exc:
+            refused.append((alert, exc))
+            continue
+        _save(session, after, kind, actor=clean_text(by), cited=None, delivered=delivered)
+        done.append(after)
+    if done:
+        notify(session, {"alerts": len(done)})
+    known = {alert.alert_id for alert in before}
+    return Acted(done=done, refused=refused, unknown=[each for each in dict.fromkeys(alert_ids) if each not in known])
 
 
 def get_alert(session: Session, alert_id: uuid.UUID) -> Alert | None:
@@ -214,6 +266,14 @@ def list_alerts(
         query = query.where(ALERT.c.track_id == track_id)
     realm = realm_of(session)
     return [alert_of(row, realm) for row in session.execute(query.limit(min(limit, MAX_ALERTS))).mappings()]
+
+
+def count_open_alerts(session: Session) -> int:
+    """How many alerts list_alerts has without a limit."""
+    query = select(func.count()).select_from(ALERT)
+    return session.execute(
+        query.where(or_(ALERT.c.cleared_at.is_(None), ALERT.c.acknowledged_at.is_(None)))
+    ).scalar_one()
 
 
 def alert_events(session: Session, alert_id: uuid.UUID) -> list[AlertEvent]:

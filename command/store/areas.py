@@ -61,6 +61,15 @@ def area_version(session: Session, slug: str, version: int) -> Area | None:
     return None if row is None else _area(row)
 
 
+def area_as_of(session: Session, slug: str, at_us: int) -> Area | None:
+    """The version that was in force at a time of the realm, else the first one; None where there is no such area."""
+    versions = select(AREA_VERSION).where(AREA_VERSION.c.slug == slug)
+    then = versions.where(AREA_VERSION.c.valid_from <= at_us).order_by(AREA_VERSION.c.version.desc()).limit(1)
+    row = session.execute(then).one_or_none()
+    row = row or session.execute(versions.order_by(AREA_VERSION.c.version).limit(1)).one_or_none()
+    return None if row is None else _area(row)
+
+
 def areas_revision(session: Session) -> int:
     """A number that rises when any area changes; 0 before the first. One row, cheap to ask often."""
     return last(session, "area")

@@ -11,10 +11,12 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Engine, Row, Select, Text, cast, insert, select, text
 from sqlalchemy.orm import Session
 
+from command.domain.clock import US_PER_S
 from command.store.engine import shared_session
 from command.store.tables import AUDIT, AUDIT_HEAD
 
 MAX_ENTRIES: Final = 10_000
+VIEW_AGAIN_S: Final = 10 * 60
 _MICROSECONDS: Final = text(
     "CASE WHEN isfinite(recorded_at) THEN (extract(epoch FROM recorded_at) * 1000000)::bigint END AS recorded_at_us"
 )
@@ -63,6 +65,24 @@ def append_audit(
     session.execute(
         insert(AUDIT).values(recorded_at=now_us, actor=actor, action=action, target=target, detail=dict(detail))
     )
+
+
+def append_view(
+    session: Session, *, actor: str, action: str, target: str, detail: Mapping[str, Any], now_us: int
+) -> None:
+    """The same, of somebody looking at a protected record: once in VIEW_AGAIN_S for each person and record, so that a
+    page which is loaded again and again does not drown what else is in the log.
+    """
+    since_us = now_us - VIEW_AGAIN_S * US_PER_S
+    seen = select(AUDIT.c.audit_id).where(
+        AUDIT.c.target == target,
+        AUDIT.c.actor == actor,
+        AUDIT.c.action == action,
+        AUDIT.c.recorded_at > since_us,
+        AUDIT.c.detail == dict(detail),
+    )
+    if session.execute(seen.limit(1)).first() is None:
+        append_audit(session, actor=actor, action=action, target=target, detail=detail, now_us=now_us)
 
 
 def list_audit(session: Session, *, limit: int, target: str | None = None) -> list[AuditEntry]:

@@ -75,6 +75,13 @@ def alert_evidence(session: Session, alert_id: uuid.UUID) -> npt.NDArray[np.void
     return read_rows(driver_connection(session), OBSERVATION_ROWS, _READ, alert_id)
 
 
+def evidence_sources(session: Session, alert_id: uuid.UUID) -> dict[bytes, str]:
+    """observation_id -> the source that reported it, of the copied observations of an alert."""
+    with driver_connection(session).cursor() as cursor:
+        rows = cursor.execute("SELECT observation_id, source FROM evidence WHERE alert_id = %s", (alert_id,))
+        return {observation_id.bytes: source for observation_id, source in rows}
+
+
 def _subject_key(subject: str) -> int | None:
     """The number in `mmsi:431002123` or `contact:5d1f`, as observation.subject_of wrote it; None for other subjects."""
     prefix, _, number = subject.partition(":")

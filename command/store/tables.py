@@ -105,6 +105,14 @@ API_TOKEN: Final = Table(
     Column("token_areas", ARRAY(SafeText)),
 )
 
+PERSON_KEYS: Final = Table(
+    "person_keys",
+    SHARED_TABLES,
+    Column("user_id", Uuid, primary_key=True),
+    Column("letters_off", Boolean, nullable=False),
+    Column("keys", JSONB, nullable=False),
+)
+
 LOGIN_FAILURE: Final = Table(
     "login_failure",
     SHARED_TABLES,
@@ -259,6 +267,13 @@ ALERT: Final = Table(
     Column("acknowledged_at", Microseconds),
     Column("acknowledged_by", SafeText),
     Column("comment", SafeText),
+    Column("assigned_to", SafeText),
+    Column("assigned_by", SafeText),
+    Column("assigned_at", Microseconds),
+    Column("escalated_by", SafeText),
+    Column("escalated_at", Microseconds),
+    Column("escalation_reason", SafeText),
+    Column("rule_severity", SmallInteger),
 )
 
 ALERT_EVENT: Final = Table(
@@ -279,6 +294,21 @@ ALERT_OUTBOX: Final = Table(
     REALM_TABLES,
     Column("alert_id", Uuid, primary_key=True),
     Column("revision", Integer, primary_key=True),
+)
+
+SILENCE: Final = Table(
+    "silence",
+    REALM_TABLES,
+    Column("silence_id", Uuid, primary_key=True),
+    Column("rule", SafeText),
+    Column("subject", SafeText),
+    Column("area", SafeText),
+    Column("reason", SafeText, nullable=False),
+    Column("author", SafeText, nullable=False),
+    Column("created_at", Microseconds, nullable=False),
+    Column("expires_at", Microseconds, nullable=False),
+    Column("ended_at", Microseconds),
+    Column("ended_by", SafeText),
 )
 
 DELIVERY: Final = Table(

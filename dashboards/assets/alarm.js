@@ -6,6 +6,7 @@
   const REMIND_MS = 10000;
   const NOTE_MS = 8000;
   const MOST_NOTES = 4;
+  const MOST_ASKED = 200;
   const LEAST_BETWEEN_MS = 2000;
   const KEPT = "alarm";
   // [frequency in Hz, start in s, length in s]: falling and hurried for the worst, one soft tone for the least
@@ -77,7 +78,7 @@
     }
     state.asked = true;
     try {
-      const answer = await fetch("/api/alerts", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+      const answer = await fetch(`/api/alerts?waiting=true&limit=${MOST_ASKED}`, { cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.ok) take((await answer.json()).alerts);
       else state.due = answer.status === 429 || answer.status >= 500; // asked too often, or away: ask again, lose none
     } catch (error) {
@@ -93,9 +94,9 @@
 
   const rank = (severity) => (severity ? ORDER.indexOf(severity) : ORDER.length);
 
-  // New, worse than it was, or waiting again: all of these are news. A known one is kept in `known` while it waits.
+  // New, worse than it was, waiting again, or no longer silenced: all of these are news. A known one is kept in `known` while it waits.
   function take(alerts) {
-    state.waiting = alerts.filter((a) => a.acknowledged_at === null);
+    state.waiting = alerts.filter((a) => a.acknowledged_at === null && a.silenced === null);
     const ids = new Set(state.waiting.map((a) => a.alert_id));
     notes().filter((n) => !ids.has(n.dataset.note)).forEach((n) => n.remove());
     if (state.known !== null) {

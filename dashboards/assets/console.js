@@ -10,7 +10,7 @@
   const TOAST_MS = 4000;
   const JST_MS = 9 * 3600 * 1000;
   const state = {
-    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, filter: [], known: null, unread: 0,
+    may: {}, beat: 0, pulse: null, pulseAt: 0, selected: null, track: null, group: null, chosen: new Set(), known: null, unread: 0,
     anchor: null, reading: false, activeAt: 0, side: "closed", toastTimer: 0, searchTimer: 0,
   };
   // What other scripts of the page add: what Escape closes first, what a click may mean, and the list that J and K go
@@ -19,7 +19,8 @@
   const $ = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const t = (key, params) =>
-    Object.entries(params || {}).reduce((s, [k, v]) => s.split(`{${k}}`).join(v), (window.mizugiwaTexts || {})[key] || key);
+    Object.entries(params || {}).reduce((s, [k, v]) => s.split(`{${k}}`).join(v), (window.mizugiwaTexts || {})[key] || key)
+      .replace(/\{key_(\w+)\}/g, (_, act) => window.mizugiwaKeys.hint(act));
   const pad = (n) => String(n).padStart(2, "0");
   const put = (node, words) => { if (node && node.textContent !== words) node.textContent = words; };
 
@@ -134,20 +135,23 @@
   // ---- alerts -----------------------------------------------------------------------------------------------
   const rows = () => [...document.querySelectorAll("#alert-list [data-alert]")];
   const rowOf = (id) => rows().find((r) => r.dataset.alert === id);
+  // What J and K stop at: alerts, and groups whose alerts are folded away.
+  const options = () => [...document.querySelectorAll("#alert-list [role=option]")];
+  const option = () => (state.group !== null && options().find((o) => o.dataset.group === state.group)) || (state.selected && rowOf(state.selected)) || null;
 
   function remember() {
     const list = $("alert-list");
     if (!list) return;
-    const selected = state.selected && rowOf(state.selected);
+    const selected = option();
     const top = list.getBoundingClientRect().top;
     const held = selected || rows().find((r) => r.getBoundingClientRect().bottom > top);
-    state.anchor = held ? { id: held.dataset.alert, at: held.getBoundingClientRect().top - top } : null;
+    state.anchor = held ? { id: held.id, at: held.getBoundingClientRect().top - top } : null;
   }
 
   // The officer is reading: something is selected, scrolled to, pointed at or focused. Then nothing may move.
   function reading() {
     const list = $("alert-list");
-    return Boolean(state.selected || (list && (list.scrollTop > 0 || list.matches(":hover") || list.contains(document.activeElement))));
+    return Boolean(option() || state.chosen.size || (list && (list.scrollTop > 0 || list.matches(":hover") || list.contains(document.activeElement))));
   }
 
   function changed() {
@@ -158,9 +162,10 @@
     const fresh = state.known === null ? [] : all.filter((r) => !state.known.has(r.dataset.alert) && r.dataset.waiting === "true");
     if (state.known === null && !all.length && !$("alert-note").children.length) return;
     state.known = new Set([...(state.known || []), ...ids]);
+    window.mizugiwaTriage.changed();
     mark();
     if (state.anchor && reading()) {
-      const held = rowOf(state.anchor.id);
+      const held = $(state.anchor.id);
       if (held) list.scrollTop += held.getBoundingClientRect().top - list.getBoundingClientRect().top - state.anchor.at;
       const top = list.getBoundingClientRect().top;
       state.unread += fresh.filter((r) => r.getBoundingClientRect().bottom <= top).length;
@@ -185,14 +190,20 @@
   function mark() {
     const list = $("alert-list");
     if (!list) return;
-    rows().forEach((r) => r.setAttribute("aria-selected", String(r.dataset.alert === state.selected)));
-    const row = state.selected && rowOf(state.selected);
+    const row = option();
+    options().forEach((o) => {
+      const chosen = state.chosen.size ? state.chosen.has(o.dataset.alert) : o === row && o.dataset.alert !== undefined;
+      o.setAttribute("aria-selected", String(chosen));
+      o.classList.toggle("current", o === row);
+    });
     if (row) list.setAttribute("aria-activedescendant", row.id);
     else list.removeAttribute("aria-activedescendant");
   }
 
   function select(row, { show = false } = {}) {
+    state.group = null;
     state.selected = row.dataset.alert;
+    state.track = row.dataset.track || null;
     mark();
     row.scrollIntoView({ block: "nearest" });
     remember();
@@ -206,68 +217,26 @@
   }
 
   function move(by) {
-    const all = rows();
+    const all = options();
     if (!all.length) return;
-    const at = all.findIndex((r) => r.dataset.alert === state.selected);
-    select(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
+    const at = all.indexOf(option());
+    go(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
     $("alert-list").focus({ preventScroll: true });
+  }
+
+  function go(to) {
+    if (to.dataset.alert) return select(to);
+    state.group = to.dataset.group;
+    mark();
+    to.scrollIntoView({ block: "nearest" });
+    return remember();
   }
 
   function clear() {
-    state.selected = null;
+    state.selected = state.track = state.group = null;
     mark();
     setProps("map-selected", { data: null });
     side("closed");
-  }
-
-  // ---- acknowledging ----------------------------------------------------------------------------------------
-  function openAck() {
-    const row = state.selected && rowOf(state.selected);
-    if (!row) return toast(t("triage.choose_first"));
-    if (row.dataset.waiting !== "true") return toast(t("triage.already"));
-    if (!state.may.acknowledge) return toast(t("triage.not_allowed"));
-    const form = $("ack-form");
-    form.dataset.alert = state.selected;
-    put($("ack-what"), row.dataset.what);
-    ackError("");
-    $("ack-comment").value = "";
-    form.hidden = false;
-    row.scrollIntoView({ block: "nearest" });
-    $("ack-comment").focus();
-    return undefined;
-  }
-
-  function closeAck() {
-    $("ack-form").hidden = true;
-    $("alert-list").focus({ preventScroll: true });
-  }
-
-  function ackError(words) {
-    put($("ack-error"), words);
-    $("ack-error").hidden = !words;
-  }
-
-  async function sendAck() {
-    const form = $("ack-form");
-    const what = $("ack-what").textContent;
-    $("ack-send").disabled = true;
-    try {
-      const answer = await post(`/api/alerts/${form.dataset.alert}/acknowledge`,
-        JSON.stringify({ comment: $("ack-comment").value }), "application/json");
-      if (answer.ok) {
-        closeAck();
-        toast(t("triage.done", { what }));
-      } else if (answer.status === 401) {
-        window.location.assign(`/login?ended=1${window.location.hash}`);
-      } else {
-        const problem = await answer.json().catch(() => ({}));
-        ackError(answer.status === 409 ? t("triage.already") : t("triage.failed", { why: problem.detail || answer.status }));
-      }
-    } catch (error) {
-      ackError(t("triage.failed", { why: error.message }));
-    } finally {
-      $("ack-send").disabled = false;
-    }
   }
 
   function toast(words) {
@@ -287,30 +256,24 @@
     setProps("side", { data: which });
   }
 
-  function filter(severity) {
-    const at = state.filter.indexOf(severity);
-    state.filter = at < 0 ? [...state.filter, severity] : state.filter.filter((s) => s !== severity);
-    setProps("severity-filter", { data: state.filter });
-  }
-
   const openModal = () => document.querySelector(".mantine-Modal-content");
 
   const step = (by) => (more.list || { move }).move(by);
 
+  // By what the table of keys calls an act (command/operations/console_keys.py).
   const keys = {
-    j: () => step(1), k: () => step(-1), a: openAck, "?": () => setProps("help-modal", { opened: true }),
-    h: () => setProps("health-modal", { opened: true }),
-    t: () => side(state.side === "list" ? "closed" : "list"),
-    g: () => side(state.side === "areas" ? "closed" : "areas"),
-    "/": () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
-    s: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
+    next: () => step(1), previous: () => step(-1), help: () => setProps("help-modal", { opened: true }),
+    health: () => setProps("health-modal", { opened: true }),
+    list: () => side(state.side === "list" ? "closed" : "list"),
+    areas: () => side(state.side === "areas" ? "closed" : "areas"),
+    search: () => { side("list"); setTimeout(() => $("track-search").focus(), 50); },
+    sound: () => document.dispatchEvent(new CustomEvent("mizugiwa:mute")),
     home: () => window.mizugiwaMap && window.mizugiwaMap.home(),
-    1: () => filter("critical"), 2: () => filter("high"), 3: () => filter("medium"), 4: () => filter("low"),
   };
 
   // What a key does, here or in another script; an answer of false means that it does nothing just now.
   function added(event) {
-    const name = event.key.toLowerCase();
+    const name = window.mizugiwaKeys.act(event) || (event.key.length > 1 ? event.key.toLowerCase() : "");
     const act = more.keys[name] || keys[name];
     return Boolean(act) && act(event) !== false;
   }
@@ -318,12 +281,10 @@
   function key(event) {
     active();
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const inForm = event.target.closest && event.target.closest("#ack-form");
     if (event.key === "Escape") {
       if (!openModal() && more.escapes.some((close) => close())) return event.preventDefault();
-      if (inForm || !$("ack-form").hidden) closeAck();
-      else if (!openModal()) clear();
-      else return undefined;
+      if (openModal()) return undefined;
+      clear();
       return event.preventDefault();
     }
     if (openModal() || (event.target.matches && event.target.matches("input, textarea, select"))) return undefined;
@@ -340,7 +301,6 @@
     const on = (selector) => event.target.closest(selector);
     const row = on("#alert-list [data-alert]");
     if (row) return select(row, { show: true });
-    if (on("[data-chip]")) return filter(on("[data-chip]").dataset.chip);
     if (on("[data-side]") && on("button[data-side]")) {
       const which = on("button[data-side]").dataset.side;
       return which === "closed" ? clear() : side(state.side === which ? "closed" : which);
@@ -356,7 +316,6 @@
     if (on("#sign-out")) return post("/logout").then(() => window.location.assign("/login"));
     if (on("#help-open")) return setProps("help-modal", { opened: true });
     if (on("#health-open")) return setProps("health-modal", { opened: true });
-    if (on("#ack-cancel")) return closeAck();
     if (on("#new-above")) { $("alert-list").scrollTop = 0; state.unread = 0; unread(); return remember(); }
     if (on("#density")) return density(document.body.dataset.density !== "compact");
     return more.clicks.find((answer) => answer(on));
@@ -389,7 +348,10 @@
     setTimeout(() => { if (!map.childElementCount) $("map-missing").classList.add("shown"); }, 3000);
     setInterval(tick, 500);
     changed();
+    window.mizugiwaKeys.start();
+    window.mizugiwaTriage.start();
     window.mizugiwaIncidents.start();
+    window.mizugiwaPresence.start();
   }
 
   // chosen on the map
@@ -401,13 +363,9 @@
     clearTimeout(state.searchTimer);
     state.searchTimer = setTimeout(() => setProps("search", { data: event.target.value }), 250);
   });
-  document.addEventListener("submit", (event) => {
-    if (event.target.id !== "ack-form") return;
-    event.preventDefault();
-    sendAck();
-  });
-
-  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more });
+  const missing = (form) => [...form.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
+  const list = { rows, option, current: () => (state.selected && rowOf(state.selected)) || null, go, mark, move, modal: openModal };
+  Object.assign(window.mizugiwaPage, { $, put, post, toast, side, state, more, list, missing });
   let started = false;
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.mizugiwa = {
@@ -422,7 +380,9 @@
     },
     selected(selected) {
       const alert = selected && selected.alert_id;
+      if (alert && alert !== state.selected) state.group = null;
       state.selected = alert || null;
+      state.track = (selected && selected.track_id) || null;
       mark();
       if (window.mizugiwaMap && window.mizugiwaMap.select) window.mizugiwaMap.select(selected || null);
       if (selected && (selected.track_id || alert)) side("detail");

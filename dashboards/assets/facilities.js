@@ -1,6 +1,6 @@
-/* B opens and closes the facilities; what is in them the map's script fills (dashboards/map/src/facilities.ts). */
+/* The key that opens and closes the facilities; what is in them the map's script fills (dashboards/map/src/facilities.ts). */
 (function () {
   "use strict";
   const { side, state, more } = window.mizugiwaPage;
-  more.keys.b = () => side(state.side === "facilities" ? "closed" : "facilities");
+  more.keys.facilities = () => side(state.side === "facilities" ? "closed" : "facilities");
 })();

@@ -2,13 +2,12 @@
    where it was changed meanwhile, the answer says how, and the officer decides again. */
 (function () {
   "use strict";
-  const { $, t, put, setProps, post, toast, side, state, more } = window.mizugiwaPage;
+  const { $, t, put, setProps, post, toast, side, state, more, missing } = window.mizugiwaPage;
   const FORMS = ["incident-form", "incident-choose", "incident-task", "incident-join", "incident-part", "incident-why"];
   const desk = { tab: "alerts", selected: null, scope: "open", acts: 0, focus: null, form: null };
   const head = () => $("incident-head");
   const rows = () => [...document.querySelectorAll("#incident-list [data-incident]")];
   const rowOf = (id) => rows().find((r) => r.dataset.incident === id);
-  const alertRow = () => state.selected && document.querySelector(`#alert-list [data-alert="${CSS.escape(state.selected)}"]`);
   const key = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
   // ---- tabs -------------------------------------------------------------------------------------------------
@@ -161,8 +160,10 @@
 
   function openNew() {
     if (!state.may.manage_incidents) return toast(t("incident.desk.not_allowed"));
-    const row = desk.tab === "alerts" ? alertRow() : null;
-    if (desk.tab === "alerts" && !row) return toast(t("incident.desk.choose_alert"));
+    const chosen = desk.tab === "alerts" ? window.mizugiwaTriage.chosen() : [];
+    if (desk.tab === "alerts" && !chosen.length) return toast(t("incident.desk.choose_alert"));
+    const free = chosen.filter((r) => !r.dataset.incident);
+    const row = free[0] || chosen[0] || null; // the list is worst first
     if (row && row.dataset.incident) {
       const number = (rowOf(row.dataset.incident) || { dataset: {} }).dataset.number || "";
       select(row.dataset.incident);
@@ -171,11 +172,17 @@
     const what = row ? row.dataset.what : "";
     fill({
       title: t("incident.desk.opening"),
-      from: row ? t("incident.desk.from_alert", { what }) : t("incident.desk.from_nothing"),
+      from: from(free, chosen.length - free.length),
       send: t("incident.desk.open_it"),
       values: { type: row ? row.dataset.type : "other", title: what.slice(0, 120), severity: row ? row.dataset.severity : "medium", place: "", owner: state.may.login },
     });
-    return open("incident-form", { alert: row && row.dataset.alert }, "incident-type");
+    return open("incident-form", { alerts: free.map(window.mizugiwaTriage.idOf) }, "incident-type");
+  }
+
+  function from(alerts, handled) {
+    if (!alerts.length) return t("incident.desk.from_nothing");
+    if (alerts.length === 1 && !handled) return t("incident.desk.from_alert", { what: alerts[0].dataset.what });
+    return `${t("incident.desk.from_alerts", { n: alerts.length })}${handled ? ` ${t("incident.desk.but_handled", { n: handled })}` : ""}`;
   }
 
   function openEdit() {
@@ -196,10 +203,11 @@
         method: "PATCH", revision: form.revision, key: form.key, done: (told) => { closeForms({ focus: true }); noted(told); },
       });
     }
-    return send("incident-form", "/api/incidents", { ...fields, alerts: form.alert ? [form.alert] : [] }, {
+    return send("incident-form", "/api/incidents", { ...fields, alerts: form.alerts }, {
       key: form.key,
       done: (told) => {
         closeForms();
+        window.mizugiwaTriage.done();
         turn("incidents");
         select(told.incident_id);
         toast(t("incident.desk.opened", { number: told.number }));
@@ -229,20 +237,21 @@
 
   function openLink() {
     if (!state.may.link_to_incidents) return toast(t("incident.desk.not_allowed"));
-    const row = alertRow();
-    if (!row) return toast(t("incident.desk.choose_alert"));
+    const rows_ = window.mizugiwaTriage.chosen();
+    if (!rows_.length) return toast(t("incident.desk.choose_alert"));
+    const what = rows_.length === 1 ? rows_[0].dataset.what : t("triage.many", { n: rows_.length });
     return choose({
-      title: t("incident.desk.linking", { what: row.dataset.what }), label: t("incident.desk.link_to"), but: null, reason: false,
-      context: { alert: row.dataset.alert },
+      title: t("incident.desk.linking", { what }), label: t("incident.desk.link_to"), but: null, reason: false,
+      context: { alerts: rows_.map(window.mizugiwaTriage.idOf) },
     });
   }
 
   function sendChoice() {
-    const { alert, incident, revision, key: name } = desk.form;
+    const { alerts, incident, revision, key: name } = desk.form;
     const chosen = $("incident-choice").value;
-    if (alert) {
-      return send("incident-choose", `/api/incidents/${chosen}/link`, { alerts: [alert] }, {
-        key: name, done: (told) => { closeForms({ focus: true }); noted(told); },
+    if (alerts) {
+      return send("incident-choose", `/api/incidents/${chosen}/link`, { alerts }, {
+        key: name, done: (told) => { closeForms({ focus: true }); window.mizugiwaTriage.done(); noted(told); },
       });
     }
     return send("incident-choose", `/api/incidents/${incident}/merge`, { into: chosen, reason: $("incident-choose-reason").value }, {
@@ -340,8 +349,9 @@
 
   // ---- what the page's script passes on ---------------------------------------------------------------------
   Object.assign(more.keys, {
-    w: () => turn("alerts"), c: () => turn("incidents"), i: openNew, l: openLink, o: openTask,
-    m: () => (head() && state.side === "incident" && !$("incident-say").hidden ? $("incident-comment").focus() : toast(t("incident.desk.choose_incident"))),
+    alerts_tab: () => turn("alerts"), incidents_tab: () => turn("incidents"), open_incident: openNew,
+    link_incident: openLink, task: openTask,
+    comment: () => (head() && state.side === "incident" && !$("incident-say").hidden ? $("incident-comment").focus() : toast(t("incident.desk.choose_incident"))),
     enter: (event) => {
       const row = event.target.id === "incident-list" && desk.selected && rowOf(desk.selected);
       return row && row.dataset.lon ? look(row.dataset) : false;
@@ -394,7 +404,7 @@
   document.addEventListener("submit", (event) => {
     if (!submit[event.target.id]) return;
     event.preventDefault();
-    const empty = [...event.target.querySelectorAll("[aria-required=true]")].find((input) => !input.value.trim() && !input.closest("[hidden]"));
+    const empty = missing(event.target);
     if (!empty) return submit[event.target.id]();
     fail(event.target.id, t("incident.desk.missing", { what: empty.labels[0].textContent }));
     return empty.focus();

@@ -75,6 +75,15 @@ class Banner:
                         ),
                         html.Button("?", id="help-open", type="button", title=view.t("console.help")),
                         html.Details(
+                            className="who watchers",
+                            id="watchers",
+                            hidden=True,
+                            children=[
+                                html.Summary(id="watch-count", title=view.t("presence.title")),
+                                html.Div(html.Ul(id="watch-list", **marks(aria_label=view.t("presence.title")))),
+                            ],
+                        ),
+                        html.Details(
                             className="who",
                             children=[
                                 html.Summary(view.person.user.display_name, title=view.t("console.signed_in_as")),

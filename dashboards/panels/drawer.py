@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 from pydantic import Field
 
+from alerts.explain import severity_word
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S
 from command.domain.geo import MPS_PER_KNOT, Position
@@ -22,10 +22,14 @@ from command.i18n import text
 from command.i18n.times import jst
 from command.operations.access import needs
 from command.operations.console import Console
-from command.operations.people import Permission, StoreUnavailable, current_language
-from command.operations.triage import UnknownAlert, dms
+from command.operations.people import Permission, StoreUnavailable, current_language, current_person
+from command.operations.triage import Explained, UnknownAlert, dms
+from dashboards.alert_facts import alert_facts
+from dashboards.asset_facts import asset_facts, freshness_of_source, source_line
+from dashboards.chart import line_chart, round_top
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
+from dashboards.triage_forms import act_buttons
 from dashboards.words import age, degrees, jst_clock, knots, number
 
 _MEASURES = (
@@ -83,10 +87,13 @@ class Drawer:
             if track_id is None and alert_id is None:
                 return (None, None) if shown else (no_update, no_update)
             track = console.picture.track(track_id) if track_id else None
+            source = None if track is None else source_line(console, track)
             mark = [
                 str(track_id),
                 str(alert_id),
                 console.alerts_revision,
+                console.incidents_revision,
+                None if source is None else source.state,
                 None if track is None else track.observed_at_us,
                 None if track is None else int(track.status),
             ]
@@ -109,8 +116,10 @@ class Drawer:
         done = text(language, "drawer.not_acknowledged")
         if alert.acknowledged_at_us is not None:
             done = f"{jst_clock(alert.acknowledged_at_us)} {alert.acknowledged_by} {alert.comment or ''}"
+        silence = console.silence_of(alert)
         return [
             _head(language, told.title, kind=told.severity, severity=alert.severity.word, position=alert.position),
+            _acts(console, alert, told, language),
             _facts(
                 language,
                 ("triage.subject", told.subject),
@@ -120,6 +129,9 @@ class Drawer:
                 ("drawer.position", None if alert.track_id else _place(alert.position, language)),
                 ("drawer.opened", jst(alert.opened_at_us)),
                 ("drawer.acknowledged", done),
+                ("drawer.held", alert.assigned_to),
+                ("drawer.escalated", _escalation(alert, language)),
+                ("drawer.silenced", silence and f"{jst(silence.expires_at_us)} {silence.reason}"),
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
                 ("drawer.revision", str(alert.revision)),
             ),
@@ -137,11 +149,13 @@ class Drawer:
             size = f"{facts['length_m']:g} × {facts['beam_m']:g} m"
         speed = knots(track.speed_mps)
         status = TrackStatus(track.status).name.lower()
+        ours = console.picture.is_ours(track)
+        kind = text(language, f"kind.{track.kind.name.lower()}")
         return [
             _head(
                 language,
                 console.picture.label(track, language),
-                kind=text(language, f"kind.{track.kind.name.lower()}"),
+                kind=text(language, "drawer.asset_kind", kind=kind) if ours else kind,
                 position=position if first else None,
                 close=first,
             ),
@@ -157,8 +171,10 @@ class Drawer:
                     html.Span(track.source, title=text(language, "drawer.source"), className="source"),
                 ],
             ),
+            *(freshness_of_source(console, track, language) if ours else []),
             _facts(
                 language,
+                *(asset_facts(console, track) if ours else ()),
                 ("drawer.mmsi" if mmsi else "drawer.subject", mmsi or track.subject),
                 ("drawer.speed", None if speed is None else text(language, "drawer.knots", n=speed)),
                 ("drawer.course", degrees(track.course_deg)),
@@ -177,13 +193,14 @@ class Drawer:
                 ("drawer.size", size),
                 ("drawer.observed", jst(track.observed_at_us)),
             ),
-            html.H3(text(language, "drawer.history")),
-            await self._history(console, track_id, language),
+            *await self._history(console, track_id, language, ours=ours),
             html.H3(text(language, "drawer.alerts")),
             _alerts(console, console.alerts_of(track_id), language),
+            *_incidents(console, track_id, language),
         ]
 
-    async def _history(self, console: Console, track_id: uuid.UUID, language: str) -> Component:
+    async def _history(self, console: Console, track_id: uuid.UUID, language: str, *, ours: bool) -> list[Component]:
+        """The speed over the last hours; of an asset its battery and its link as well, where it tells them."""
         to_us = console.clock.now_us()
         from_us = to_us - int(self._config.history_hours * 3_600 * US_PER_S)
         try:
@@ -191,44 +208,80 @@ class Drawer:
                 console.history, track_id, from_us=from_us, to_us=to_us, limit=self._config.history_points
             )
         except StoreUnavailable:
-            return html.P(text(language, "drawer.history_away"), className="empty")
-        speeds = states["speed_mps"] / MPS_PER_KNOT
-        known = np.isfinite(speeds)
-        if np.count_nonzero(known) < 2:
-            return html.P(text(language, "drawer.history_none"), className="empty")
-        speeds, times = speeds[known], states["observed_at_us"][known]
-        from_us = min(int(times[0]), to_us - LEAST_CHART_US)
-        low, high = float(speeds.min()), float(speeds.max())
-        alt = text(language, "drawer.history_alt", low=f"{low:.1f}", high=f"{high:.1f}", count=len(speeds))
-        return html.Img(src=speed_chart(times, speeds, from_us=from_us, to_us=to_us), alt=alt, className="history")
+            return [html.P(text(language, "drawer.history_away"), className="empty")]
+        charts = [_chart(states, "speed_mps", language, to_us=to_us)]
+        if ours:
+            charts += [_chart(states, name, language, to_us=to_us) for name in ("battery_percent", "link_percent")]
+        shown = [part for chart in charts for part in chart]
+        return shown or [html.P(text(language, "drawer.history_none"), className="empty")]
+
+
+_CHARTED: Final = {
+    "speed_mps": ("history", "kn", 5.0, 1.0 / MPS_PER_KNOT),
+    "battery_percent": ("battery_history", "%", 100.0, 1.0),
+    "link_percent": ("link_history", "%", 100.0, 1.0),
+}
+"""Of each measure: its texts drawer.<name> and drawer.<name>_alt, its unit, what the top of its chart is a multiple of,
+and its factor."""
+
+
+def _chart(states: npt.NDArray[np.void], measure: str, language: str, *, to_us: int) -> Sequence[Component]:
+    """A title and a chart; nothing where fewer than two values are known."""
+    name, unit, step, factor = _CHARTED[measure]
+    values = states[measure] * factor
+    known = np.isfinite(values)
+    if np.count_nonzero(known) < 2:
+        return []
+    values, times = values[known], states["observed_at_us"][known]
+    alt = text(
+        language,
+        f"drawer.{name}_alt",
+        low=f"{values.min():.1f}",
+        high=f"{values.max():.1f}",
+        last=f"{values[-1]:.1f}",
+        count=len(values),
+    )
+    chart = line_chart(
+        times,
+        values,
+        top=round_top(values, step=step),
+        unit=unit,
+        from_us=min(int(times[0]), to_us - LEAST_CHART_US),
+        to_us=to_us,
+    )
+    return [html.H3(text(language, f"drawer.{name}")), html.Img(src=chart, alt=alt, className="history")]
+
+
+def _acts(console: Console, alert: Alert, told: Explained, language: str) -> Component:
+    """What can be done to this alert, whichever are chosen in the list."""
+    person = console.hand_of(current_person(), alert)
+    buttons = act_buttons(person, language)
+    more = ["withdraw"] if alert.escalated_at_us is not None and person.may(Permission.ESCALATE_ALERTS) else []
+    for act in (*more, "evidence"):
+        buttons.append(html.Button(text(language, f"triage.act.{act}"), type="button", **marks(data_act=act)))
+    handled = console.incident_of(alert.alert_id) if person.may(Permission.READ_INCIDENTS) else None
+    facts = alert_facts(alert, told, silenced=console.silence_of(alert) is not None, handled=handled)
+    acts: Component = html.Div(
+        buttons,
+        id="alert-acts",
+        className="steps",
+        role="group",
+        **marks(aria_label=text(language, "drawer.acts"), data_about=str(alert.alert_id), **facts),
+    )
+    return acts
+
+
+def _escalation(alert: Alert, language: str) -> str | None:
+    if alert.escalated_at_us is None or alert.rule_severity is None:
+        return None
+    said = text(language, "triage.said", words=alert.escalation_reason or "")
+    steps = dict.fromkeys(severity_word(each, language) for each in (alert.rule_severity, alert.severity))
+    return f"{jst_clock(alert.escalated_at_us)} {alert.escalated_by} {' → '.join(steps)} {said}"
 
 
 def _affiliation(facts: Mapping[str, Any], language: str) -> str | None:
     given = facts.get("affiliation")
     return None if given is None else text(language, f"affiliation.{given}")
-
-
-def speed_chart(
-    times_us: npt.NDArray[np.int64], speeds_kn: npt.NDArray[np.floating[Any]], *, from_us: int, to_us: int
-) -> str:
-    """A line of speed over time as an SVG data URI, 324 by 84 pixels; the top line is at a round number of knots."""
-    width, height, left, bottom = 324.0, 84.0, 26.0, 14.0
-    top_kn = max(5.0, float(np.ceil(speeds_kn.max() / 5.0) * 5.0))
-    step = max(1, len(times_us) // 300)
-    x = left + (times_us[::step] - from_us) / max(1, to_us - from_us) * (width - left - 2)
-    y = 6.0 + (1.0 - speeds_kn[::step] / top_kn) * (height - bottom - 6.0)
-    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    base = height - bottom
-    label = "fill='#9fb2c3' font-size='10' font-family='sans-serif'"
-    svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.0f} {height:.0f}'>"
-        f"<path d='M{left} 6H{width}M{left} {(base + 6) / 2}H{width}M{left} {base}H{width}' stroke='#2c4052'/>"
-        f"<text x='0' y='10' {label}>{top_kn:.0f}</text><text x='0' y='{base + 3}' {label}>0 kn</text>"
-        f"<text x='{left}' y='{height - 2}' {label}>{jst_clock(from_us)[:5]}</text>"
-        f"<text x='{width}' y='{height - 2}' text-anchor='end' {label}>{jst_clock(to_us)[:5]}</text>"
-        f"<polyline points='{line}' fill='none' stroke='#6fc3ff' stroke-width='1.6'/></svg>"
-    )
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def _uuid(selected: dict[str, Any] | None, name: str) -> uuid.UUID | None:
@@ -277,8 +330,34 @@ def _place(position: Position | None, language: str) -> Component | None:
         return None
     where = marks(data_place_lon=f"{position.lon:.7f}", data_place_lat=f"{position.lat:.7f}")
     return html.Button(
-        dms(position), type="button", className="where", title=text(language, "map.coordinates.switch"), **where
+        dms(position), type="button", className="where", title=text(language, "drawer.switch_coordinates"), **where
     )
+
+
+def _incidents(console: Console, track_id: uuid.UUID, language: str) -> list[Component]:
+    """The open incidents that are about this track, each a way to it; nothing for who may not read incidents."""
+    if not current_person().may(Permission.READ_INCIDENTS):
+        return []
+    about = [incident for incident in console.incidents if track_id in incident.cited.tracks]
+    if not about:
+        return []
+    rows = [
+        html.Li(
+            html.Button(
+                [
+                    html.Span(className=f"shape shape-{incident.severity.word}", **marks(aria_hidden="true")),
+                    html.Strong(f"{incident.number} {incident.title}"),
+                    html.Span(text(language, f"incident.state.{incident.state.value}")),
+                ],
+                id=f"of-track-{incident.incident_id}",
+                type="button",
+                className=f"sev-{incident.severity.word}",
+                **marks(data_goto=str(incident.incident_id)),
+            )
+        )
+        for incident in about
+    ]
+    return [html.H3(text(language, "drawer.incidents")), html.Ul(rows, className="near")]
 
 
 def _alerts(console: Console, alerts: list[Alert], language: str) -> Component:

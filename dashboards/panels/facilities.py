@@ -42,7 +42,7 @@ class Facilities:
         self._config = config
 
     def layout(self, view: View) -> Component:
-        may_edit = str(view.person.may(Permission.EDIT_FACILITIES)).lower()
+        may_edit = str(view.person.may_everywhere(Permission.EDIT_FACILITIES)).lower()
         return html.Section(
             id="facilities-panel",
             className="facilities-panel",
@@ -211,7 +211,7 @@ def _incident(at: Position, incident: Incident, language: str) -> Component:
 def _acts(versions: Sequence[FacilityVersion], person: Person, language: str) -> list[Component]:
     """What this person may do to it. What the project ships is nobody's to change."""
     now = versions[0]
-    if now.origin is FacilityOrigin.SHIPPED or not person.may(Permission.EDIT_FACILITIES):
+    if now.origin is FacilityOrigin.SHIPPED or not person.may_everywhere(Permission.EDIT_FACILITIES):
         return []
     name = now.facility.name_ja if language == "ja" else now.facility.name_en
     of_now = marks(data_version=str(now.version), data_name=name)

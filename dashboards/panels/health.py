@@ -15,7 +15,7 @@ from command.operations.console import Console
 from command.operations.console_health import LAG_WATCH_S, OFFSET_WATCH_S, ConsoleHealth, Level
 from command.operations.people import Permission, current_language
 from dashboards.dialog import dialog
-from dashboards.marks import marks
+from dashboards.marks import key_hint, marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.words import age, jst_clock
 
@@ -40,11 +40,11 @@ class Health:
             children=[
                 html.Span(view.t("health.title"), className="label"),
                 html.Div(strip(view.console.health, view.language), id="health-strip", className="strip"),
-                html.Button([view.t("tracks.title"), html.Kbd("T")], type="button", **marks(data_side="list")),
+                html.Button([view.t("tracks.title"), key_hint("list")], type="button", **marks(data_side="list")),
                 html.Button(
-                    [view.t("facilities.title"), html.Kbd("B")], type="button", **marks(data_side="facilities")
+                    [view.t("facilities.title"), key_hint("facilities")], type="button", **marks(data_side="facilities")
                 ),
-                html.Button([view.t("console.detail"), html.Kbd("H")], id="health-open", type="button"),
+                html.Button([view.t("console.detail"), key_hint("health")], id="health-open", type="button"),
                 dialog(
                     view,
                     "health-modal",

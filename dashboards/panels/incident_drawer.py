@@ -32,7 +32,7 @@ from command.operations.incident_words import event_words, size_words
 from command.operations.incidents import IncidentNotFound
 from command.operations.people import Permission, Person, StoreUnavailable, current_language, current_person
 from command.operations.triage import dms
-from dashboards.marks import marks
+from dashboards.marks import key_hint, marks
 from dashboards.panel import PanelConfig, Place, View
 from dashboards.plain_input import plain_input
 from dashboards.words import jst_clock
@@ -280,7 +280,7 @@ def _number_of(console: Console, incident_id: uuid.UUID, language: str) -> str:
 def _tasks(incident: Incident, person: Person, language: str) -> list[Component]:
     give: list[Component] = []
     if person.may(Permission.MANAGE_INCIDENTS) and incident.is_open:
-        words: list[Any] = [text(language, "incident.desk.give_task"), html.Kbd("O")]
+        words: list[Any] = [text(language, "incident.desk.give_task"), key_hint("task")]
         give = [html.Button(words, id="incident-give", type="button")]
     head = html.Div([html.H3(text(language, "incident.tasks")), *give], className="part-head")
     if not incident.tasks:

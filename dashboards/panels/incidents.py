@@ -18,10 +18,10 @@ from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.incidents import IncidentFilter
 from command.operations.people import Permission, StoreUnavailable, current_language
-from dashboards.marks import marks
+from dashboards.marks import key_hint, marks
 from dashboards.panel import PanelConfig, Place, View
-from dashboards.panels.triage import SEVERITIES
 from dashboards.plain_input import plain_input
+from dashboards.triage_facets import SEVERITIES
 from dashboards.words import age
 
 LOGIN_LIMIT = 256
@@ -46,7 +46,7 @@ class Incidents:
 
     def layout(self, view: View) -> Component:
         rows, note, summary, count = self._shown(view.console, view.console.incidents, view.language)
-        new = html.Button([view.t("incident.desk.new"), html.Kbd("I")], id="incident-new", type="button")
+        new = html.Button([view.t("incident.desk.new"), key_hint("open_incident")], id="incident-new", type="button")
         return html.Section(
             className="incidents",
             **marks(aria_label=view.t("incident.desk.list")),

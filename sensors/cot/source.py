@@ -1,16 +1,16 @@
-"""The source `cot`: Cursor on Target over UDP (a multicast group too), TCP or a file."""
+"""The source `cot`: Cursor on Target over UDP (a multicast group too), TCP, TLS to a TAK server, or a file."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from sensors.cot.decoder import CotDecoder
-from sensors.endpoint import LinkConfig, parse_endpoint
+from sensors.endpoint import TlsLinkConfig, parse_endpoint
 from sensors.source import SourceConfig, SourceContext
 from sensors.transport import run_decoder
 
 
-class CotConfig(LinkConfig):
+class CotConfig(TlsLinkConfig):
     """A network of TAK devices, or a server that passes on what they say."""
 
     kind: str = "cot"

@@ -9,12 +9,13 @@ import { Sketch } from "./areas/sketch.js";
 import type { Point } from "./areas/model.js";
 import { BoxSelect, type BoxTrack } from "./box.js";
 import { openOnPage, setProps } from "./dash.js";
-import { type Connection, Feed, type FeedListener, type Topic as Told } from "./feed.js";
+import { type Connection, Feed, type FeedListener, type Looking, type Present, type Topic as Told } from "./feed.js";
 import { FilterChips } from "./filters.js";
 import { Announcer, AreasButton, CursorReadout, HomeButton, LegendPanel, StatusLine, Tip, ToolButton, element, trackLines } from "./furniture.js";
 import { ROOM_SHARE, viewFor } from "./following.js";
 import type { Group, GroupCounts } from "./groups.js";
 import { type Bounds, HOME_PADDING, JAPAN, KeptView, NEAREST_HOME_ZOOM, aroundAreas, aroundPoints } from "./home.js";
+import { Evidence, type EvidenceJson } from "./evidence.js";
 import { ShownIncidents, incidentLines } from "./incidents.js";
 import { listenForKeys, meansTheMap } from "./keys.js";
 import { type Selection, buildLayers, importance, picked } from "./layers.js";
@@ -40,6 +41,7 @@ import { ShownLayers, type Switch } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, TYPE_SYMBOL_ZOOM, drawAtlas, iconOf } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
+import { PastPanel } from "./past.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { SavedViews } from "./views.js";
 import { ShownTrail } from "./trail.js";
@@ -85,7 +87,7 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "online" | "trail";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "online" | "trail" | "evidence";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
@@ -109,7 +111,10 @@ export class MapConsole implements FeedListener, AreaMap {
   private marked: readonly BoxTrack[] = [];
   private following = false;
   private readonly measure: Measure;
+  private readonly evidence: Evidence;
   private readonly measureButton: ToolButton;
+  private readonly past: PastPanel;
+  private readonly pastButton: ToolButton;
   private readonly gone = new AbortController();
   private readonly notation: ShownNotation;
   private readonly views: SavedViews;
@@ -190,6 +195,8 @@ export class MapConsole implements FeedListener, AreaMap {
     this.map.addControl(this.boxButton, "top-right");
     this.notesButton = new ToolButton("mz-notes-tool", "map.notes.tool", () => this.notesOrEnd());
     this.map.addControl(this.notesButton, "top-right");
+    this.pastButton = new ToolButton("mz-past-tool", "map.past.tool", () => this.past.toggle());
+    this.map.addControl(this.pastButton, "top-right");
     this.map.addControl(new ToolButton("mz-palette-tool", "map.palette.tool", () => this.nextPalette()), "top-right");
     this.map.addControl(new ScaleControl({ unit: "nautical", maxWidth: 140 }), "bottom-left");
     this.map.addControl(this.cursor, "bottom-left");
@@ -222,6 +229,12 @@ export class MapConsole implements FeedListener, AreaMap {
     this.tip = new Tip(root);
     this.announcer = new Announcer(root);
     this.notation = new ShownNotation(root.dataset.person ?? "", (words) => this.announcer.say(words), this.gone.signal);
+    this.past = new PastPanel(this.map.getCanvas(), root, {
+      nowMs: () => this.picture.realmNowMs,
+      asOf: (ms) => this.asOf(ms),
+      changed: (active) => this.pastButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
     this.measure = new Measure(this.map, root, {
       track: (trackId) => this.measuredTrack(trackId),
       say: (words) => this.announcer.say(words),
@@ -245,6 +258,11 @@ export class MapConsole implements FeedListener, AreaMap {
       nowMs: () => this.picture.realmNowMs,
       look: (place) => this.focus(place),
       changed: (active) => this.notesButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
+    this.evidence = new Evidence(this.map, root, {
+      showBox: (points, hidden) => this.showBox(points, hidden),
+      write: (lon, lat) => this.notation.write(lon, lat),
       say: (words) => this.announcer.say(words),
     });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
@@ -277,10 +295,11 @@ export class MapConsole implements FeedListener, AreaMap {
     void this.incidents.open(incidentId);
   }
 
-  /** Bring an area into view. */
-  showBox(points: readonly Point[]): void {
+  /** Bring an area into view, above a panel that hides this many pixels at the lower edge. */
+  showBox(points: readonly Point[], hidden = 0): void {
     const box = aroundPoints(points.map(([lon, lat]) => [lon, lat]));
-    if (box !== null) this.map.fitBounds(box, { padding: HOME_PADDING, maxZoom: NEAREST_HOME_ZOOM, animate: false }, BY_HAND);
+    const padding = { ...HOME_PADDING, bottom: HOME_PADDING.bottom + hidden };
+    if (box !== null) this.map.fitBounds(box, { padding, maxZoom: NEAREST_HOME_ZOOM, animate: false }, BY_HAND);
   }
 
   /** Show everything that is watched, and open there again the next time. */
@@ -360,6 +379,21 @@ export class MapConsole implements FeedListener, AreaMap {
     this.choose(selection);
   }
 
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  showEvidence(alertId: string | null): void {
+    const again = alertId === this.evidence.alertId;
+    this.measure.end();
+    this.evidence.end();
+    if (alertId === null || again) return;
+    getJson<EvidenceJson>(`/api/alerts/${encodeURIComponent(alertId)}/evidence`).then(
+      (found) => {
+        this.say("evidence", "");
+        this.evidence.show(found);
+      },
+      (error: Error) => this.say("evidence", text("map.not_read", { what: text("map.layer.evidence"), reason: error.message })),
+    );
+  }
+
   asOf(ms: number | null): void {
     this.picture.asOfMs = ms;
     this.feed.asOf(ms);
@@ -405,11 +439,14 @@ export class MapConsole implements FeedListener, AreaMap {
     this.views.render();
     this.search.retell();
     this.measure.retell();
+    this.evidence.retell();
     this.measureButton.retell();
     this.notesPanel.retell();
     this.notesButton.retell();
     this.box.retell();
     this.boxButton.retell();
+    this.past.retell();
+    this.pastButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -433,6 +470,7 @@ export class MapConsole implements FeedListener, AreaMap {
       this.box.repaint();
       this.notes.repaint(this.map);
       this.incidents.repaint(this.map);
+      this.evidence.repaint();
       this.redraw();
     }
     this.announcer.say(text(`map.palette.${currentTheme()}`));
@@ -466,6 +504,15 @@ export class MapConsole implements FeedListener, AreaMap {
     else this.loadPlaces(what);
   }
 
+  present(people: readonly Present[], more: number): void {
+    document.dispatchEvent(new CustomEvent("mizugiwa:presence", { detail: { people, more } }));
+  }
+
+  /** What this screen has open. */
+  look(at: Looking | null): void {
+    this.feed.look(at);
+  }
+
   connection(state: Connection): void {
     this.state = state;
     this.showStatus();
@@ -483,6 +530,7 @@ export class MapConsole implements FeedListener, AreaMap {
     map.on("style.load", () => {
       this.online?.addTo(map);
       addPlaces(map, currentLanguage());
+      this.evidence.addLayers();
       this.measure.addLayers();
       this.box.addLayers();
       this.notes.addLayers(map);
@@ -576,7 +624,7 @@ export class MapConsole implements FeedListener, AreaMap {
     }
   }
 
-  /** N and Shift+N walk through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
+  /** The key of walking, N, and Shift with it go through the tracks in view, what matters most first; Escape lets go; Home shows all that is watched. */
   private key(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") this.foundMark.remove();
@@ -584,7 +632,7 @@ export class MapConsole implements FeedListener, AreaMap {
       // The page would close the panel in which the area is being edited.
       event.stopPropagation();
       this.sketch.cancel();
-    } else if (event.key === "n" || event.key === "N") this.walk(event.shiftKey ? -1 : 1);
+    } else if (window.mizugiwaKeys.act(event) === "walk") this.walk(event.shiftKey ? -1 : 1);
     else if (event.key === "Escape") this.choose(null);
     else if (event.key === "Home") this.goHome();
     else return;
@@ -602,7 +650,7 @@ export class MapConsole implements FeedListener, AreaMap {
     }
     if (this.box.active) {
       if (event.key === "Escape") {
-        this.endTools(this.measure);
+        this.box.end();
         return true;
       }
       if (meansTheMap(event.target) && this.box.key(event)) return true;
@@ -614,35 +662,39 @@ export class MapConsole implements FeedListener, AreaMap {
       }
       if (meansTheMap(event.target) && this.notesPanel.key(event)) return true;
     }
-    switch (event.key.toLowerCase()) {
-      case "e":
+    if (event.key === "Escape" && this.evidence.end()) return true;
+    switch (window.mizugiwaKeys.act(event)) {
+      case "notes":
         this.notesOrEnd();
         return true;
-      case "b":
+      case "box":
         this.boxOrEnd();
         return true;
-      case "r":
+      case "measure":
         this.measureOrEnd();
         return true;
-      case "d":
+      case "coordinates":
         this.notation.next();
         return true;
-      case "x":
+      case "symbols":
         this.nextSymbols();
         return true;
-      case "q":
+      case "find":
         this.search.focus();
         return true;
-      case "f":
+      case "kinds":
         this.chips.focus();
         return true;
-      case "y":
+      case "layers":
         this.legend.toggle();
         return true;
-      case "p":
+      case "past":
+        this.past.toggle();
+        return true;
+      case "palette":
         this.nextPalette();
         return true;
-      case "v":
+      case "views":
         this.views.toggle();
         return true;
       default:
@@ -703,7 +755,8 @@ export class MapConsole implements FeedListener, AreaMap {
       this.measure.end();
       return;
     }
-    this.box.end();
+    this.endTools(this.measure);
+    this.evidence.end();
     const trackId = this.selectedTrackId();
     this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
   }

@@ -16,6 +16,21 @@ export interface View {
   readonly hide: readonly string[];
 }
 
+/** What is open on a screen. key: an id, or the slug of an area. */
+export interface Looking {
+  readonly kind: "alert" | "incident" | "track" | "area";
+  readonly key: string;
+  readonly editing: boolean;
+}
+
+/** Somebody on watch. */
+export interface Present {
+  readonly id: string;
+  readonly login: string;
+  readonly name: string;
+  readonly at: readonly Looking[];
+}
+
 export interface FeedListener {
   opened(): void;
   frame(frame: Frame): void;
@@ -23,6 +38,8 @@ export interface FeedListener {
   changed(what: Topic): void;
   /** At a low zoom, where the server counts by cells. */
   counts(counts: GroupCounts): void;
+  /** Who is on watch; more: how many besides. */
+  present(people: readonly Present[], more: number): void;
   connection(state: Connection): void;
   refused(reason: string): void;
 }
@@ -31,12 +48,15 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const SILENCE_MS = 5_000;
 const LATE_MS = 500;
+const LOOKING_EVERY_MS = 10_000;
 const SIGNED_OUT_CODES = new Set([1008, 4401]);
 
 export class Feed {
   private socket: WebSocket | null = null;
   private view: View | null = null;
   private asOfMs: number | null = null;
+  private looking: Looking | null = null;
+  private lookingSaidMs = -Infinity;
   private attempts = 0;
   private retryTimer: number | undefined;
   private silenceTimer: number | undefined;
@@ -58,6 +78,7 @@ export class Feed {
       this.listener.opened();
       this.listener.connection("connected");
       this.sendView();
+      this.sendLooking();
       if (this.asOfMs !== null) this.send({ type: "as_of", at_ms: this.asOfMs });
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
@@ -87,6 +108,17 @@ export class Feed {
     this.send(ms === null ? { type: "live" } : { type: "as_of", at_ms: ms });
   }
 
+  /** What this screen has open, for the others to see. */
+  look(at: Looking | null): void {
+    this.looking = at;
+    this.sendLooking();
+  }
+
+  private sendLooking(): void {
+    this.lookingSaidMs = performance.now();
+    this.send({ type: "looking", at: this.looking });
+  }
+
   private sendView(): void {
     if (this.view !== null) this.send({ type: "view", ...this.view });
   }
@@ -96,16 +128,19 @@ export class Feed {
   }
 
   private take(data: ArrayBuffer | string): void {
+    // here and not by a timer, which a browser slows down on a page that nobody sees: the server's ticks go on
+    if (performance.now() - this.lookingSaidMs > LOOKING_EVERY_MS) this.sendLooking();
     try {
       if (typeof data !== "string") {
         this.listener.frame(decodeFrame(data));
         return;
       }
-      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string } & GroupCounts;
+      const message = JSON.parse(data) as { type: string; tracks?: [number, string, string][]; detail?: string; people?: Present[]; more?: number } & GroupCounts;
       const topic = TOPICS.find((known) => known === message.type);
       if (message.type === "names") this.listener.names(message.tracks ?? []);
       else if (message.type === "counts") this.listener.counts({ of: message.of, hidden: message.hidden, kept: message.kept });
       else if (topic !== undefined) this.listener.changed(topic);
+      else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

@@ -10,6 +10,7 @@ import "./search.css";
 import { AreaPanel } from "./areas/panel.js";
 import { type Focus, MapConsole, type MapStatus, type RenderedFeature } from "./console.js";
 import { FacilityPanel } from "./facilities.js";
+import type { Looking } from "./feed.js";
 import type { Selection } from "./layers.js";
 import { getJson } from "./rest.js";
 import { type Language, type Texts, setTexts, takeTextsFromPage, text } from "./texts.js";
@@ -27,6 +28,10 @@ export interface MizugiwaMap {
   select(selection: Selection): void;
   /** Join an incident to what it is about; null for none. */
   openIncident(incidentId: string | null): void;
+  /** What this screen has open, for the others to see. */
+  look(at: Looking | null): void;
+  /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
+  evidence(alertId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -64,6 +69,7 @@ interface Mounted {
 let mounted: Mounted | null = null;
 /** Kept for a map that comes later. */
 let openIncident: string | null = null;
+let looking: Looking | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -75,6 +81,11 @@ window.mizugiwaMap = {
     openIncident = incidentId;
     mounted?.console?.openIncident(incidentId);
   },
+  look: (at) => {
+    looking = at;
+    mounted?.console?.look(at);
+  },
+  evidence: (alertId) => mounted?.console?.showEvidence(alertId),
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
@@ -99,6 +110,7 @@ function mount(): void {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
     if (openIncident !== null) mounting.console.openIncident(openIncident);
+    mounting.console.look(looking);
     panel?.mapReady();
   });
 }

@@ -6,6 +6,7 @@ export type Texts = Readonly<Record<string, string>>;
 declare global {
   interface Window {
     mizugiwaTexts?: Texts;
+    mizugiwaKeys: { act(event: KeyboardEvent): string | null; hint(act: string): string };
   }
 }
 
@@ -27,9 +28,12 @@ export function currentLanguage(): Language {
   return language;
 }
 
-/** The text of a key with its {params} filled in; the key itself where the page gave none, so that the lack is seen. */
+/** The text of a key with its {params} filled in, {key_<act>} by the key that a person set; the key itself where the page
+ * gave none, so that the lack is seen. */
 export function text(key: string, params: Readonly<Record<string, string | number>> = {}): string {
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole));
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name: string) =>
+    name.startsWith("key_") ? window.mizugiwaKeys.hint(name.slice(4)) : String(params[name] ?? whole),
+  );
 }
 
 /** "12 秒", "34 分", "5 時間": how long ago, in the largest unit that says enough. */

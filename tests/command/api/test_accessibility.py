@@ -94,10 +94,7 @@ def test_no_panel_of_the_console_has_a_finding(
     # given facilities, and a picture with alerts of every severity
     with shared_session(web.engine) as session:
         save_shipped(session, reference_facilities()[:5], 1)
-    vessels = [web.vessel(431000000 + i, 129.0 + i / 10, 34.2, name=f"KAIYO MARU {i}") for i in range(4)]
-    web.put_tracks(vessels)
-    for vessel, severity in zip(vessels, Severity, strict=True):
-        web.raise_alert(vessel, severity=severity)
+    alerts_of_every_severity(web)
     page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
     sign_in(page, web.url, login="admin", password=web.first_password)
     expect(page.locator("[data-alert]")).to_have_count(4)
@@ -145,3 +142,55 @@ def test_no_panel_of_the_console_has_a_finding(
     examined.look("the keys")
     # then axe has nothing to say
     assert not examined.findings, "\n".join(examined.findings)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_triage_of_many_alerts_has_no_finding(
+    page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
+) -> None:
+    # given a picture with alerts of every severity
+    alerts_of_every_severity(web)
+    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
+    sign_in(page, web.url, login="admin", password=web.first_password)
+    expect(page.locator("[data-alert]")).to_have_count(4)
+    page.wait_for_selector(".maplibregl-canvas")
+    # when an officer folds a group, silences the rest, filters, and looks at the evidence
+    page.keyboard.press("j")
+    expect(page.locator("#detail")).to_contain_text("431000003")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#alert-list .folded.current")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("q")
+    expect(page.locator("#silence-reason")).to_be_focused()
+    page.keyboard.type("演習")
+    examined.look("the form of a silence")
+    page.keyboard.press("Enter")
+    expect(page.locator("#alert-list .flag.quiet")).to_have_count(3)
+    page.click("#triage-filters summary")
+    page.click("[data-facet=state][data-value=silenced]")
+    expect(page.locator(".filtered")).to_be_visible()
+    examined.look("the filters")
+    page.keyboard.press("Escape")
+    page.click("#triage-unfilter")
+    page.click("#silences-open")
+    expect(page.locator("#silences tbody tr")).to_have_count(3)
+    examined.look("the silences")
+    page.keyboard.press("Escape")
+    expect(page.locator("#silences")).to_be_hidden()
+    page.focus("#alert-list")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-alert]")).to_have_count(4)
+    page.keyboard.press("x")
+    expect(page.locator(".mz-evidence")).to_be_visible()
+    examined.look("the evidence")
+    page.keyboard.press("Escape")
+    # then axe has nothing to say
+    assert not examined.findings, "\n".join(examined.findings)
+
+
+def alerts_of_every_severity(web: Any) -> None:
+    vessels = [web.vessel(431000000 + i, 129.0 + i / 10, 34.2, name=f"KAIYO MARU {i}") for i in range(4)]
+    web.put_tracks(vessels)
+    for vessel, severity in zip(vessels, Severity, strict=True):
+        web.raise_alert(vessel, severity=severity)

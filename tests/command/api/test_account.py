@@ -218,3 +218,38 @@ def test_every_form_of_these_pages_is_refused_without_its_token(web: Any) -> Non
         for path in forms:
             answer = admin.post(path, data={"csrf": "0" * 64}, headers={"X-CSRFToken": ""})
             assert answer.status_code == 403, path
+
+
+def test_looking_at_another_person_or_a_file_is_in_the_audit_log_once_in_a_while(web: Any) -> None:
+    with web.signed_in(Role.ADMIN) as admin, web.signed_in() as officer:
+        who, login = (client.get("/api/session").json()["login"] for client in (admin, officer))
+        ids = {each.login: each.user_id for each in web.accounts.everyone()}
+        sent = {"type": "smuggling", "title": "x", "severity": "low"}
+        at = f"/api/incidents/{officer.post('/api/incidents', json=sent).json()['incident_id']}"
+        png = b"\x89PNG\r\n\x1a\n" + bytes(64)
+        (file,) = officer.post(f"{at}/attachments?name=x.png", content=png).json()["attachments"]
+        # when an administrator opens the list, a person and a file, each twice, and their own record
+        for path in ("/people", f"/people/{ids[login]}", f"{at}/attachments/{file['attachment_id']}") * 2:
+            assert admin.get(path).status_code == 200
+        admin.get(f"/people/{ids[who]}")
+        # then each is one entry, with what it was about; one's own is none
+        with shared_session(web.engine) as session:
+            entries = [
+                e for e in list_audit(session, limit=50) if e.actor == who and e.action.endswith(("viewed", "opened"))
+            ]
+        assert [(e.action, e.target) for e in reversed(entries)][1:] == [
+            ("account.viewed", "*"),
+            ("account.viewed", login),
+            ("incident.file_opened", at.rpartition("/")[2]),
+        ]
+        assert (entries[0].detail["file"], entries[0].detail["sha256"]) == ("x.png", file["sha256"])
+        # and after a while it is another
+        with web.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE shared.audit DISABLE TRIGGER ALL")
+            connection.exec_driver_sql("UPDATE shared.audit SET recorded_at = recorded_at - interval '11 minutes'")
+            connection.exec_driver_sql("ALTER TABLE shared.audit ENABLE TRIGGER ALL")
+        admin.get("/people")
+        with shared_session(web.engine) as session:
+            assert [e.action for e in list_audit(session, limit=50, target="*")] == ["account.viewed"] * 2
+        # who may not look leaves no trace of having looked
+        assert officer.get("/people").status_code == 403

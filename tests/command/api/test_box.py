@@ -82,7 +82,7 @@ def test_tracks_that_are_chosen_by_mouse_are_opened_exported_linked_and_followed
     until("location.hash.includes(',10.00') && mizugiwaMap.features().length === 3")
     rows = page.locator(".mz-picked button")
     # when a box is dragged around them, then the three are listed with their kinds
-    page.keyboard.press("b")
+    page.keyboard.press("[")
     box = page.locator("#map").bounding_box()
     assert box is not None
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -105,24 +105,24 @@ def test_tracks_that_are_chosen_by_mouse_are_opened_exported_linked_and_followed
     expect(rows.nth(2)).to_be_focused()
     # when they are exported, then the file has them
     with page.expect_download() as download:
-        page.click(".mz-acts [data-act=geojson]")
+        page.click(".mz-acts [data-does=geojson]")
     features = json.loads(download.value.path().read_text("utf-8"))["features"]
     assert {f["properties"]["track_id"] for f in features} == {sea["one"], sea["two"], sea["dark"]}
     # when they are linked, then the incident has them
     page.locator(".mz-acts select").select_option(incident["incident_id"])
-    page.click(".mz-acts [data-act=link]")
+    page.click(".mz-acts [data-does=link]")
     expect(page.locator(".mz-box .mz-said")).to_contain_text("3航跡")
     with web.signed_in() as client:
         linked = client.get(f"/api/incidents/{incident['incident_id']}").json()["tracks"]
     assert set(linked) == {sea["one"], sea["two"], sea["dark"]}
     # when they are followed and go off, then the view goes with them
-    page.click(".mz-acts [data-act=follow]")
-    expect(page.locator(".mz-acts [data-act=follow]")).to_have_attribute("aria-pressed", "true")
+    page.click(".mz-acts [data-does=follow]")
+    expect(page.locator(".mz-acts [data-does=follow]")).to_have_attribute("aria-pressed", "true")
     for lon in (129.53, 129.62):
         web.put_tracks([web.vessel(431000001, lon, 34.2, name="KAIYO 1")])
         until("lon => mizugiwaMap.features().some(f => Math.abs(f.lon - lon) < 0.001)", lon)
     until("() => mizugiwaMap.features().length === 3")
-    page.click(".mz-acts [data-act=end]")
+    page.click(".mz-acts [data-does=end]")
     expect(page.locator(".mz-box")).to_be_hidden()
 
 
@@ -135,7 +135,7 @@ def test_tracks_are_chosen_with_the_keyboard_alone_and_by_coordinates(
     # when two corners are set with the arrows and Enter, then only the track between them is chosen
     page.evaluate("mizugiwaMap.focus({lon: 129.33, lat: 34.21, zoom: 12})")
     until("location.hash.includes(',12.00') && mizugiwaMap.features().some(f => f.lat > 34.205)")
-    page.keyboard.press("b")
+    page.keyboard.press("[")
     for key in ("ArrowLeft", "ArrowUp", "Enter", *["ArrowRight"] * 2, *["ArrowDown"] * 2, "Enter"):
         page.keyboard.press(key)
     expect(rows).to_have_count(1)

@@ -110,8 +110,41 @@ def _import(who: httpx.Client, world: World) -> httpx.Response:
     return who.post("/api/areas/import?format=geojson&dry_run=false", json=file)
 
 
+def _unassign(who: httpx.Client, world: World) -> httpx.Response:
+    alerts = {"alerts": [world.alert()]}
+    world.chief.post("/api/alerts/assign", json={**alerts, "to": "admin"})
+    return who.post("/api/alerts/unassign", json=alerts)
+
+
+def _withdraw(who: httpx.Client, world: World) -> httpx.Response:
+    raised = {"alerts": [world.alert()], "reason": "x"}
+    world.chief.post("/api/alerts/escalate", json=raised)
+    return who.post("/api/alerts/withdraw", json=raised)
+
+
+def _silence(who: httpx.Client, world: World) -> httpx.Response:
+    matcher = {"area": world.area().rpartition("/")[2]}
+    return who.post("/api/silences", json={"matchers": [matcher], "reason": "x", "minutes": 30})
+
+
+def _end_silence(who: httpx.Client, world: World) -> httpx.Response:
+    (begun,) = _silence(world.chief, world).json()
+    return who.post(f"/api/silences/{begun['silence_id']}/end", json={})
+
+
 TRIES: Final[dict[str, Try]] = {
     "POST /api/alerts/{alert_id}/acknowledge": lambda who, w: who.post(f"/api/alerts/{w.alert()}/acknowledge", json={}),
+    "POST /api/alerts/acknowledge": lambda who, w: who.post("/api/alerts/acknowledge", json={"alerts": [w.alert()]}),
+    "POST /api/alerts/assign": lambda who, w: who.post(
+        "/api/alerts/assign", json={"alerts": [w.alert()], "to": "admin"}
+    ),
+    "POST /api/alerts/unassign": _unassign,
+    "POST /api/alerts/escalate": lambda who, w: who.post(
+        "/api/alerts/escalate", json={"alerts": [w.alert()], "reason": "x"}
+    ),
+    "POST /api/alerts/withdraw": _withdraw,
+    "POST /api/silences": _silence,
+    "POST /api/silences/{silence_id}/end": _end_silence,
     "POST /api/areas": lambda who, w: who.post("/api/areas", json=feature(square(*w.at), "drawn")),
     "POST /api/areas/import": _import,
     "PUT /api/areas/{slug}": lambda who, w: who.put(

@@ -28,7 +28,7 @@ def test_one_box_finds_a_vessel_an_incident_an_area_and_coordinates_and_goes_the
     eventually(lambda: bool(web.console.areas) and len(web.console.picture) == 1)
 
     def find(words: str) -> None:
-        page.keyboard.press("q")
+        page.keyboard.press(".")
         expect(page.locator("#mz-search")).to_be_focused()
         page.keyboard.insert_text(words)
 

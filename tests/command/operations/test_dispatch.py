@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,15 @@ from command.bus import (
     team_queue,
 )
 from command.bus.broker import connection_parameters
-from command.domain.alert import Alert, Finding, FindingKind, Severity
+from command.domain.alert import Alert, AlertEventKind, Finding, FindingKind, Severity
+from command.domain.alert_acts import assigned, escalated
 from command.domain.clock import SystemClock
 from command.domain.geo import Position
 from command.domain.ids import delivery_id
 from command.domain.realm import Realm
 from command.operations import dispatch
 from command.operations.dispatch_loop import PROCESS
-from command.store.alerts import acknowledge_alert, record_findings
+from command.store.alerts import acknowledge_alert, act_on_alerts, record_findings
 from command.store.deliveries import Delivery, DeliveryState, pending_deliveries
 from command.store.engine import make_engine, realm_session
 from command.store.health import list_heartbeats
@@ -170,6 +172,24 @@ def test_every_revision_goes_out_with_what_made_it(ops: Ops) -> None:
         bodies = sorted((take(consumer)[0] for _ in range(4)), key=lambda body: int(body["revision"]))
         assert [body["event"] for body in bodies] == ["opened", "revised", "acknowledged", "cleared"]
         assert {body["alert_id"] for body in bodies} == {str(alert.alert_id)}
+
+
+def test_an_escalation_reaches_the_teams_at_its_new_severity_with_who_and_why(ops: Ops) -> None:
+    with ops.consumer() as consumer, ops.dispatching():
+        (alert,) = ops.record(finding(Severity.HIGH))
+        # when it is assigned, and then escalated
+        now_us = SystemClock().now_us()
+        assign = partial(assigned, to="mori", by="sato", take_over=False, now_us=now_us)
+        escalate = partial(escalated, by="sato", reason="灯火なし", now_us=now_us)
+        with realm_session(ops.engine, ops.realm) as session:
+            act_on_alerts(session, [alert.alert_id], assign, kind=AlertEventKind.ASSIGNED, by="sato", delivered=False)
+            act_on_alerts(session, [alert.alert_id], escalate, kind=AlertEventKind.ESCALATED, by="sato")
+        # then the escalation comes, and the assignment stays at the desk
+        told = {message.routing_key: body for body, message in (take(consumer) for _ in range(2))}
+    raised = told["alert.critical.none.geofence_entry"]
+    assert (raised["event"], raised["revision"], raised["severity"]) == ("revised", 3, "critical")
+    assert "sato" in raised["because"]["ja"]
+    assert "灯火なし" in raised["because"]["en"]
 
 
 def test_what_waited_while_dispatch_was_away_goes_out_critical_first(ops: Ops) -> None:

@@ -30,6 +30,7 @@ from command.domain.geo import Position, destination
 from command.domain.observation import SubjectKind
 from command.domain.track import TrackStatus
 from command.i18n import texts
+from command.operations.console_keys import KEYS
 from command.operations.picture import AGGREGATE_DTYPE, RECORD_DTYPE, UNKNOWN_U2, FrameKind, RecordFlag
 from command.operations.track_groups import TrackGroup
 from maps.coastline import distance_to_coast_m, is_on_land
@@ -222,6 +223,7 @@ PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf
 <style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head>
 <body><div id="map" data-reads-incidents="true" data-writes-notes="true"{online}></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
+const acts={acts};window.mizugiwaKeys={{act:(e)=>acts[e.key.toLowerCase()]??null,hint:()=>""}};
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
 <script src="/assets/map/mizugiwa-map.js"></script></body></html>"""
 
@@ -247,7 +249,9 @@ def synthetic_console(
     def page(request: Request, language: str = "ja") -> str:
         shown = {k: v for k, v in texts(language).items() if k.startswith(SHOWN)}
         attributes = ONLINE.replace("{server}", str(request.base_url)) if online else ""
-        return PAGE.format(language=language, online=attributes, texts=json.dumps(shown, ensure_ascii=False))
+        acts = {key: act for act, key in KEYS.items()}
+        words = json.dumps(shown, ensure_ascii=False)
+        return PAGE.format(language=language, online=attributes, texts=words, acts=json.dumps(acts))
 
     @app.get("/online/{z}/{x}/{y}.png")
     def tile(z: int, x: int, y: int) -> Response:

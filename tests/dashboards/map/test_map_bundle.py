@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 TSUSHIMA = {"lon": 129.55, "lat": 34.45, "zoom": 8.6}
 
@@ -227,19 +228,32 @@ def test_the_past_is_shown_as_the_past(watch: Page, synthetic: ModuleType, mover
     drone = the_drone(movers)
     look(watch, TSUSHIMA)
     live = feature(watch, drone.track_id)
-    # when the officer asks for ten minutes before
-    watch.evaluate("ms => mizugiwaMap.asOf(ms)", synthetic.START_MS - 600_000)
+    # when the officer asks for ten minutes before, by keyboard
+    watch.keyboard.press(",")
+    expect(watch.locator(".mz-past button").first).to_be_focused()
+    watch.keyboard.press("Tab")
+    watch.keyboard.press("Enter")
     watch.wait_for_selector('#map[data-mode="as_of"]')
     # then the drone is where it was, its age is the age at that time, and the screen says which time it is
     then = feature(watch, drone.track_id)
     assert then["lon"] < live["lon"] - 0.05
     assert then["age_s"] < 10
-    assert "2026-11-22 08:31:12 JST" in watch.inner_text(".mz-notice")
-    # when the officer goes back
-    watch.evaluate("mizugiwaMap.asOf(null)")
-    # then it is live again
+    shown = re.search(r"2026-11-22 08:3[1-5]:\d\d JST", watch.inner_text(".mz-notice"))
+    assert shown is not None
+    expect(watch.locator(".mz-past strong")).to_contain_text(shown[0])
+    expect(watch.locator(".mz-past strong")).to_contain_text("10分前")
+    # when they let it run sixty times as fast, then it comes nearer
+    watch.get_by_role("button", name="60倍").press("Enter")
+    expect(watch.locator(".mz-past strong")).to_contain_text(re.compile(r"現在|(?<!\d)\d分前"))
+    # when they write a time, then that is shown, and the run has ended
+    watch.fill(".mz-past input[type=datetime-local]", "2026-11-22T07:41")
+    expect(watch.locator(".mz-past strong")).to_contain_text("2026-11-22 07:41:00 JST (22:41Z)")
+    expect(watch.get_by_role("button", name="60倍")).to_have_attribute("aria-pressed", "false")
+    # when they go back, then it is live again
+    watch.keyboard.press("Escape")
     watch.wait_for_selector('#map[data-mode="live"]')
     assert feature(watch, drone.track_id)["lon"] >= live["lon"]
+    expect(watch.locator(".mz-past")).to_be_hidden()
 
 
 def test_the_page_hears_of_the_state_of_the_feed(watch: Page, synthetic: ModuleType, movers: list[Any]) -> None:

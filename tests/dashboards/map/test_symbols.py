@@ -77,7 +77,7 @@ def test_the_symbols_come_when_the_view_is_close_one_picture_a_kind_and_x_switch
     }  # fmt: skip
     assert len(asked) == 1
     # when X is pressed, then plain ones stand, said aloud, and are kept for the person
-    page.keyboard.press("x")
+    page.keyboard.press("0")
     page.wait_for_function("mizugiwaMap.features().every(f => f.symbol.startsWith('plain-'))")
     expect(page.locator(".mz-spoken")).to_have_text("簡易記号で表示")
     page.reload()

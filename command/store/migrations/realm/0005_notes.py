@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0005"
-down_revision = "realm_0003"
+down_revision = "realm_0004"
 
 NOTES = """
 CREATE TABLE note_version (

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "shared_0004"
-down_revision = "shared_0002"
+down_revision = "shared_0003"
 
 SCOPES = """
 ALTER TABLE shared.person ADD COLUMN areas text[] CHECK (cardinality(areas) > 0);

@@ -179,6 +179,8 @@ export class AreaPanel {
       reopen: (slug) => void this.reopen(slug),
     });
     this.editor = editor;
+    // read by presence.js: who else opens the area is told
+    this.root.dataset.editing = area?.properties.slug ?? "";
     this.overview.hidden = true;
     this.root.append(editor.element);
     editor.focus();
@@ -188,6 +190,7 @@ export class AreaPanel {
     this.editor?.close();
     this.editor?.element.remove();
     this.editor = null;
+    this.root.dataset.editing = "";
     this.overview.hidden = false;
     const back = (): void => {
       const line = slug === null ? null : this.list.querySelector<HTMLElement>(`[data-area="${slug}"]`);
