@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
 from command.domain.observation import SubjectKind
+from command.domain.online_map import OnlineMap
 from command.domain.people import Role
 from command.store.areas import is_slug
 from command.store.engine import connection_parameters as store_parameters
@@ -45,6 +46,27 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class OnlineMapSettings(_Part):
+    """Tiles of another server, drawn over the offline map. Not set, the console asks no other machine for anything."""
+
+    url: str = Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/[\x21\x23-\x26\x28-\x3a\x3c-\x7e]+$", max_length=500)
+    attribution: str = Field(min_length=1, max_length=200)
+    max_zoom: int = Field(default=18, ge=1, le=22)
+    tile_pixels: Literal[256, 512] = 256
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_tile(cls, url: str) -> str:
+        if not all(blank in url for blank in ("{z}", "{x}", "{y}")):
+            raise ValueError("write {z}, {x} and {y} where the tile's zoom, column and row belong")
+        if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("write https; http is for this machine only")
+        return url
+
+    def value(self) -> OnlineMap:
+        return OnlineMap(**self.model_dump())
+
+
 class WebSettings(_Part):
     """Where the console listens."""
 
@@ -56,6 +78,7 @@ class WebSettings(_Part):
     session_hours: float = Field(default=12.0, gt=0, le=72)
     requests_per_s: float = Field(default=50.0, ge=1, le=10_000)
     requests_burst: int = Field(default=1_000, ge=100, le=1_000_000)
+    online_map: OnlineMapSettings | None = None
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

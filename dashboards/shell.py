@@ -11,6 +11,7 @@ from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 from fastapi import FastAPI
 
+from command.domain.online_map import OnlineMap
 from command.i18n import text
 from command.operations.access import Mounted, Need, need_of, require
 from command.operations.console import Console
@@ -60,8 +61,14 @@ NEEDS: Final[Mapping[str, Need]] = dict.fromkeys(
 """The routes of Dash that the page uses. Those that are not named here are refused."""
 
 
-def mount_console(web: FastAPI, console: Console, *, panels: Mapping[str, Mapping[str, Any]] | None = None) -> Mounted:
-    """Add the console at / to the application. panels: their configuration."""
+def mount_console(
+    web: FastAPI,
+    console: Console,
+    *,
+    panels: Mapping[str, Mapping[str, Any]] | None = None,
+    online_map: OnlineMap | None = None,
+) -> Mounted:
+    """Add the console at / to the application. panels: their configuration. online_map: drawn over the offline one."""
     app = ConsoleApp(
         __name__,
         server=web,  # type: ignore[arg-type]  # Dash's annotation leaves out the servers it takes
@@ -75,14 +82,16 @@ def mount_console(web: FastAPI, console: Console, *, panels: Mapping[str, Mappin
     )
     app.enable_dev_tools(debug=False)
     made = make_panels(panels or {})
-    app.layout = lambda: page(made, View(console=console, person=current_person(), language=current_language()))
+    app.layout = lambda: page(
+        made, View(console=console, person=current_person(), language=current_language()), online_map
+    )
     connect_map(app)
     for panel in made:
         panel.connect(app, console)
     return Mounted(script_hashes=app.csp_hashes(), needs=NEEDS, folders=("/assets",))
 
 
-def page(panels: Sequence[Panel], view: View) -> Component:
+def page(panels: Sequence[Panel], view: View, online_map: OnlineMap | None = None) -> Component:
     """The whole page for one reader."""
     at = {place: [p.layout(view) for p in panels if p.place is place] for place in Place if place is not Place.LEFT}
     shell: Component = dmc.MantineProvider(
@@ -106,6 +115,7 @@ def page(panels: Sequence[Panel], view: View) -> Component:
                                 data_realm=view.console.realm.name,
                                 data_person=str(view.person.user.user_id),
                                 data_reads_incidents=str(view.person.may(Permission.READ_INCIDENTS)).lower(),
+                                **_online(online_map),
                                 data_writes_notes=str(view.person.may(Permission.WRITE_NOTES)).lower(),
                                 data_links_incidents=str(view.person.may(Permission.LINK_TO_INCIDENTS)).lower(),
                             ),
@@ -130,6 +140,17 @@ def page(panels: Sequence[Panel], view: View) -> Component:
         ),
     )
     return shell
+
+
+def _online(online_map: OnlineMap | None) -> dict[str, str]:
+    if online_map is None:
+        return {}
+    return {
+        "data_online_url": online_map.url,
+        "data_online_attribution": online_map.attribution,
+        "data_online_max_zoom": str(online_map.max_zoom),
+        "data_online_tile_pixels": str(online_map.tile_pixels),
+    }
 
 
 def _left(panels: Sequence[TabbedPanel], view: View) -> Component:

@@ -11,11 +11,11 @@ import pytest
 
 from alerts.registry import CHANNELS, RULES, rule_class
 from command.i18n import LANGUAGES, texts
-from command.settings import AssetSettings, PeopleSettings, Settings, TeamSettings, WebSettings
+from command.settings import AssetSettings, OnlineMapSettings, PeopleSettings, Settings, TeamSettings, WebSettings
 from dashboards.registry import PANELS
 from sensors.registry import SOURCES, source_class
 
-PARTS = (Settings, WebSettings, PeopleSettings, TeamSettings, AssetSettings)
+PARTS = (Settings, WebSettings, OnlineMapSettings, PeopleSettings, TeamSettings, AssetSettings)
 OURS = ("command", "sensors", "vision", "maps", "alerts", "dashboards")
 
 

@@ -72,8 +72,8 @@ class Screen:
         self._looking = False
         self._as_of_us: int | None = None
         self._as_of_due = False
-        self._present: int | None = None
         self._told: dict[str, int] = {}
+        self._present: int | None = None
 
     def hear(self, message: str) -> None:
         """Take one message of the screen. Raises BadMessage, and Forbidden where the person may not send it."""

@@ -6,25 +6,23 @@ A change sends the ETag that it saw as If-Match and is refused with 412 and what
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, FastAPI, Header, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from command.api.incident_json import LonLat, PointGeometry
 from command.api.problems import problem
+from command.api.versions import based_on
 from command.domain.clock import EARLIEST_US, LATEST_US, from_us, to_us
 from command.domain.note import Note
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.notes import TEXT_LIMIT, NoteChanged, NoteDraft, NoteRefused, UnknownNote
 from command.operations.people import Permission, current_language, current_person
-
-_VERSION: Final = re.compile(r'"([0-9]{1,9})"')
 
 
 class NoteSent(BaseModel):
@@ -93,21 +91,21 @@ def notes_router(console: Console) -> APIRouter:
     @router.put("/{note_id}")
     @needs(Permission.WRITE_NOTES)
     async def change(note_id: uuid.UUID, body: NoteSent, response: Response, if_match: IfMatch = None) -> NoteFeature:
-        based_on, person = _based_on(if_match), current_person()
-        note = await asyncio.to_thread(book.change, note_id, body.draft(), based_on=based_on, person=person)
+        seen, person = based_on(if_match), current_person()
+        note = await asyncio.to_thread(book.change, note_id, body.draft(), based_on=seen, person=person)
         return _versioned(note, response)
 
     @router.delete("/{note_id}")
     @needs(Permission.WRITE_NOTES)
     async def remove(note_id: uuid.UUID, response: Response, if_match: IfMatch = None) -> NoteFeature:
-        based_on, person = _based_on(if_match), current_person()
-        return _versioned(await asyncio.to_thread(book.remove, note_id, based_on=based_on, person=person), response)
+        seen, person = based_on(if_match), current_person()
+        return _versioned(await asyncio.to_thread(book.remove, note_id, based_on=seen, person=person), response)
 
     @router.post("/{note_id}/restore")
     @needs(Permission.WRITE_NOTES)
     async def bring_back(note_id: uuid.UUID, response: Response, if_match: IfMatch = None) -> NoteFeature:
-        based_on, person = _based_on(if_match), current_person()
-        note = await asyncio.to_thread(book.bring_back, note_id, based_on=based_on, person=person)
+        seen, person = based_on(if_match), current_person()
+        note = await asyncio.to_thread(book.bring_back, note_id, based_on=seen, person=person)
         return _versioned(note, response)
 
     return router
@@ -150,12 +148,3 @@ def _feature(note: Note) -> NoteFeature:
 def _versioned(note: Note, response: Response) -> NoteFeature:
     response.headers["ETag"] = f'"{note.version}"'
     return _feature(note)
-
-
-def _based_on(if_match: str | None) -> int:
-    if if_match is None:
-        raise HTTPException(428, 'say which version you saw: the header If-Match, for example If-Match: "3"')
-    found = _VERSION.fullmatch(if_match.strip())
-    if found is None:
-        raise HTTPException(422, f'If-Match {if_match!r}; write one version in quotes, for example "3"')
-    return int(found.group(1))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from command.api.versions import FILE_ANSWER, download
 from command.domain.clock import US_PER_S, from_us
 from command.domain.track import Track, TrackStatus
 from command.operations.access import needs
@@ -18,7 +19,6 @@ from command.operations.exports import Format
 from command.operations.people import Permission, current_language, current_person
 from command.operations.picture import Box
 from command.operations.track_groups import TrackGroup
-from maps.exchange import MEDIA_TYPES
 
 HISTORY_LIMIT: Final = 5_000
 HISTORY_HOURS: Final = 7 * 24
@@ -65,12 +65,12 @@ def tracks_router(console: Console) -> APIRouter:
         found, count = console.picture.within(_box(bbox), now_us=now_us, limit=limit, hide=hide or ())
         return {"tracks": [track_json(console, track) for track in found], "all": count}
 
-    @router.post("/export")
+    @router.post("/export", response_class=Response, responses=FILE_ANSWER)
     @needs(Permission.WATCH)
-    async def tracks_as_file(format: Format, chosen: Chosen) -> Response:  # noqa: A002 - the name in the address
-        data = await asyncio.to_thread(console.tracks_as_file, chosen.tracks, format, by=current_person().user.login)
-        disposition = {"Content-Disposition": f'attachment; filename="tracks-{console.realm.name}.{format.value}"'}
-        return Response(data, media_type=MEDIA_TYPES[format], headers=disposition)
+    async def save(format: Format, chosen: Chosen) -> Response:  # noqa: A002 - the parameter's name in the address
+        by = current_person().user.login
+        data = await asyncio.to_thread(console.tracks_as_file, chosen.tracks, format, by=by)
+        return download(data, format, name=f"tracks-{console.realm.name}")
 
     @router.get("/{track_id}")
     @needs(Permission.WATCH)

@@ -35,6 +35,7 @@ from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
 from command.domain.area import Area
+from command.domain.online_map import OnlineMap
 from command.operations.access import Mounted, Need, Open, needs
 from command.operations.console import Console
 from command.operations.people import Accounts
@@ -63,9 +64,10 @@ def make_web(
     secure: bool,
     rate: RateRules | None = None,
     sso: SingleSignOn | None = None,
+    online_map: OnlineMap | None = None,
 ) -> FastAPI:
     """The application. Its lifespan starts and stops `console`. secure: it will be served over TLS. sso: sign-in at the
-    authority's identity provider.
+    authority's identity provider. online_map: browsers may ask its server for tiles.
 
     mount: dashboards.shell's; given as a value because the API and the dashboards do not know each other.
     """
@@ -130,14 +132,16 @@ def make_web(
         gate=gate,
         tokens=tokens,
         rate=RateLimit(rate or RateRules()),
-        content_security_policy=content_security_policy(mounted.script_hashes),
+        content_security_policy=content_security_policy(mounted.script_hashes, online_map),
         secure=secure,
     )
     return web
 
 
-def content_security_policy(script_hashes: Sequence[str]) -> str:
-    """Everything from this server only. Styles may be inline: the component libraries set them on elements."""
+def content_security_policy(script_hashes: Sequence[str], online_map: OnlineMap | None = None) -> str:
+    """Everything from this server only, and from that of an online map where there is one. Styles may be inline: the
+    component libraries set them on elements."""
+    tiles = "" if online_map is None else f" {online_map.origin}"
     return "; ".join(
         (
             "default-src 'none'",
@@ -145,7 +149,7 @@ def content_security_policy(script_hashes: Sequence[str]) -> str:
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
-            "connect-src 'self'",
+            f"connect-src 'self'{tiles}",
             "worker-src 'self' blob:",
             "manifest-src 'self'",
             "base-uri 'none'",

@@ -27,6 +27,7 @@ from maps.basemap import TILES_FILE
 def run_web(program: Program, stop: threading.Event) -> None:
     """The verb `web`: the console, until SIGTERM or Ctrl-C, which the HTTP server takes itself."""
     web = program.settings.web
+    online_map = None if web.online_map is None else web.online_map.value()
     rules = account_rules(program.settings)
     code_key = CodeKey(codes_key(program.settings.keys_dir))
     with QueueWatch(
@@ -59,7 +60,8 @@ def run_web(program: Program, stop: threading.Event) -> None:
             rate=RateRules(requests_per_s=web.requests_per_s, burst=web.requests_burst),
             gate=SessionGate(program.engine, rules=rules),
             basemap=TILES_FILE,
-            mount=lambda server: mount_console(server, console),
+            mount=lambda server: mount_console(server, console, online_map=online_map),
+            online_map=online_map,
             secure=web.tls_key is not None,
             sso=sso,
         )

@@ -314,7 +314,7 @@ export class BoxSelect {
   }
 
   private renderActs(tracks: readonly BoxTrack[]): void {
-    const focused = this.acts.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset.act : undefined;
+    const focused = this.acts.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset.does : undefined;
     this.acts.replaceChildren();
     const bar = element("div", "mz-buttons", this.acts);
     if (tracks.length > 0) {
@@ -335,20 +335,20 @@ export class BoxSelect {
       choice.setAttribute("aria-label", text("map.box.incident"));
       choice.append(...incidents.map(([id, name]) => new Option(name, id)));
       const link = element("button", "", form);
-      link.dataset.act = "link";
+      link.dataset.does = "link";
       link.textContent = text("map.box.link");
       form.addEventListener("submit", (event) => {
         event.preventDefault();
         void this.link(choice.value, choice.selectedOptions[0]?.text ?? "");
       });
     }
-    if (focused !== undefined) this.acts.querySelector<HTMLElement>(`[data-act="${focused}"]`)?.focus();
+    if (focused !== undefined) this.acts.querySelector<HTMLElement>(`[data-does="${focused}"]`)?.focus();
   }
 
   private button(parent: HTMLElement, act: string, words: string, pressed: () => void): HTMLButtonElement {
     const made = element("button", "", parent);
     made.type = "button";
-    made.dataset.act = act;
+    made.dataset.does = act;
     made.textContent = words;
     made.addEventListener("click", pressed);
     return made;

@@ -23,6 +23,7 @@ import { Measure, type MeasuredTrack } from "./measure.js";
 import { ShownNotation } from "./notation.js";
 import { ShownNotes, noteLines, shortened } from "./notes.js";
 import { NotesPanel } from "./notes_panel.js";
+import { OnlineTiles, onlineMapOf } from "./online.js";
 import { type Name, Picture } from "./picture.js";
 import {
   addPlaces,
@@ -36,7 +37,7 @@ import type { Frame, TrackRecord } from "./protocol.js";
 import { getJson } from "./rest.js";
 import { type Found, SearchBox } from "./search.js";
 import { FoundMark } from "./found.js";
-import { ShownLayers } from "./shown.js";
+import { ShownLayers, type Switch } from "./shown.js";
 import { LABEL_LAYERS, graticule, graticuleStep, mapStyle, repaint } from "./style.js";
 import { type Atlas, TYPE_SYMBOL_ZOOM, drawAtlas, iconOf } from "./symbols.js";
 import { currentLanguage, text } from "./texts.js";
@@ -86,7 +87,7 @@ export interface Focus {
 type Place = "areas" | "facilities";
 
 /** The parts of the map that can be wrong by themselves. */
-type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "trail" | "evidence";
+type Topic = "feed" | "basemap" | "drawing" | "areas" | "facilities" | "alerts" | "incidents" | "notes" | "online" | "trail" | "evidence";
 
 export class MapConsole implements FeedListener, AreaMap {
   /** The area that is being edited. */
@@ -124,6 +125,7 @@ export class MapConsole implements FeedListener, AreaMap {
   private readonly incidents: ShownIncidents;
   private readonly trail: ShownTrail;
   private readonly notes: ShownNotes;
+  private readonly online: OnlineTiles | null;
   private readonly notesPanel: NotesPanel;
   private readonly notesButton: ToolButton;
   private selection: Selection = null;
@@ -152,6 +154,8 @@ export class MapConsole implements FeedListener, AreaMap {
     const left = address.at ?? this.kept.read();
     this.picture.hidden = new Set(address.hide);
     this.incidents = new ShownIncidents(() => this.redraw(), (reason) => this.notRead("incidents", reason));
+    const online = onlineMapOf(root.dataset);
+    this.online = online === null ? null : new OnlineTiles(online, (away) => this.say("online", away ? text("map.online.away") : ""));
     this.notes = new ShownNotes(() => this.redraw(), (reason) => this.notRead("notes", reason));
     this.trail = new ShownTrail(() => this.redraw(), (words) => this.say("trail", words));
     this.untouched = left === null;
@@ -217,7 +221,7 @@ export class MapConsole implements FeedListener, AreaMap {
     this.status = new StatusLine(root, first);
     this.chips = new FilterChips(top, this.atlas, (group) => this.toggle(group), () => this.hide(new Set()));
     const side = element("div", "mz-side", root);
-    this.legend = new LegendPanel(side, () => this.atlas, this.shown, root.dataset.readsIncidents === "true", () => this.showLayers(), () => this.needTypes());
+    this.legend = new LegendPanel(side, () => this.atlas, this.shown, (which) => this.offered(which), () => this.showLayers(), () => this.needTypes());
     this.views = new SavedViews(side, root.dataset.realm ?? "", root.dataset.person ?? "", {
       address: () => writeAddress({ ...this.address(), selection: null }),
       open: (saved) => this.go({ ...readAddress(saved), selection: this.selection }),
@@ -235,11 +239,6 @@ export class MapConsole implements FeedListener, AreaMap {
       track: (trackId) => this.measuredTrack(trackId),
       say: (words) => this.announcer.say(words),
       changed: (active) => this.measureButton.press(active),
-    });
-    this.evidence = new Evidence(this.map, root, {
-      showBox: (points, hidden) => this.showBox(points, hidden),
-      write: (lon, lat) => this.notation.write(lon, lat),
-      say: (words) => this.announcer.say(words),
     });
     this.box = new BoxSelect(this.map, root, {
       hidden: () => this.picture.hidden,
@@ -259,6 +258,11 @@ export class MapConsole implements FeedListener, AreaMap {
       nowMs: () => this.picture.realmNowMs,
       look: (place) => this.focus(place),
       changed: (active) => this.notesButton.press(active),
+      say: (words) => this.announcer.say(words),
+    });
+    this.evidence = new Evidence(this.map, root, {
+      showBox: (points, hidden) => this.showBox(points, hidden),
+      write: (lon, lat) => this.notation.write(lon, lat),
       say: (words) => this.announcer.say(words),
     });
     this.feed = new Feed(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/tracks`, this);
@@ -437,12 +441,12 @@ export class MapConsole implements FeedListener, AreaMap {
     this.measure.retell();
     this.evidence.retell();
     this.measureButton.retell();
-    this.past.retell();
-    this.pastButton.retell();
     this.notesPanel.retell();
     this.notesButton.retell();
     this.box.retell();
     this.boxButton.retell();
+    this.past.retell();
+    this.pastButton.retell();
     if (this.ready) {
       nameLanguage(this.map, [...LABEL_LAYERS, "area-name", "facility"], currentLanguage());
       this.redraw();
@@ -460,12 +464,13 @@ export class MapConsole implements FeedListener, AreaMap {
       const language = currentLanguage();
       repaint(this.map, mapStyle("", language).layers);
       repaintPlaces(this.map, language);
+      this.online?.repaint(this.map);
       this.shown.applyTo(this.map);
       this.measure.repaint();
-      this.evidence.repaint();
       this.box.repaint();
       this.notes.repaint(this.map);
       this.incidents.repaint(this.map);
+      this.evidence.repaint();
       this.redraw();
     }
     this.announcer.say(text(`map.palette.${currentTheme()}`));
@@ -523,6 +528,7 @@ export class MapConsole implements FeedListener, AreaMap {
     const map = this.map;
     // Not "load": that waits for the basemap, and tracks must be seen where it cannot be read.
     map.on("style.load", () => {
+      this.online?.addTo(map);
       addPlaces(map, currentLanguage());
       this.evidence.addLayers();
       this.measure.addLayers();
@@ -549,7 +555,8 @@ export class MapConsole implements FeedListener, AreaMap {
     });
     map.on("error", (event) => {
       const source = (event as { sourceId?: string }).sourceId;
-      if (source === "basemap") this.say("basemap", text("map.no_basemap"));
+      if (source === "online") this.online?.failed(map);
+      else if (source === "basemap") this.say("basemap", text("map.no_basemap"));
       else this.say("drawing", text("map.refused", { reason: event.error.message }));
     });
     canvasBox.addEventListener("keydown", (event) => this.key(event));
@@ -643,7 +650,7 @@ export class MapConsole implements FeedListener, AreaMap {
     }
     if (this.box.active) {
       if (event.key === "Escape") {
-        this.endTools(this.measure);
+        this.box.end();
         return true;
       }
       if (meansTheMap(event.target) && this.box.key(event)) return true;
@@ -748,8 +755,8 @@ export class MapConsole implements FeedListener, AreaMap {
       this.measure.end();
       return;
     }
+    this.endTools(this.measure);
     this.evidence.end();
-    this.box.end();
     const trackId = this.selectedTrackId();
     this.measure.begin(trackId === null ? undefined : this.measuredTrack(trackId));
   }
@@ -802,6 +809,12 @@ export class MapConsole implements FeedListener, AreaMap {
   private choose(selection: Selection): void {
     this.select(selection);
     setProps("map-selected", { data: selection });
+  }
+
+  /** Whether there is such a layer for this person in this house. */
+  private offered(which: Switch): boolean {
+    if (which === "online") return this.online !== null;
+    return which !== "incidents" || this.root.dataset.readsIncidents === "true";
   }
 
   private showLayers(): void {

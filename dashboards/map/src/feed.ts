@@ -139,8 +139,8 @@ export class Feed {
       const topic = TOPICS.find((known) => known === message.type);
       if (message.type === "names") this.listener.names(message.tracks ?? []);
       else if (message.type === "counts") this.listener.counts({ of: message.of, hidden: message.hidden, kept: message.kept });
-      else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
       else if (topic !== undefined) this.listener.changed(topic);
+      else if (message.type === "presence") this.listener.present(message.people ?? [], message.more ?? 0);
       else if (message.type === "error") this.listener.refused(message.detail ?? data);
     } catch (error) {
       this.listener.refused(error instanceof Error ? error.message : String(error));

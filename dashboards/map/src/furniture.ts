@@ -170,7 +170,7 @@ export class LegendPanel {
     parent: HTMLElement,
     private readonly atlas: () => Atlas,
     private readonly shown: ShownLayers,
-    private readonly readsIncidents: boolean,
+    private readonly offered: (which: Switch) => boolean,
     private readonly changed: () => void,
     opened: () => void,
   ) {
@@ -187,7 +187,7 @@ export class LegendPanel {
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
     element("h3", "", body).textContent = text("map.layers");
-    for (const which of SWITCHES) if (which !== "incidents" || this.readsIncidents) this.layer(body, which);
+    for (const which of SWITCHES) if (this.offered(which)) this.layer(body, which);
     const atlas = this.atlas();
     this.list(
       body,
@@ -197,7 +197,7 @@ export class LegendPanel {
     element("p", "mz-help", body).textContent = text("map.types.rule");
     this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
-    if (this.readsIncidents) this.list(body, "map.incidents", incidentLegend());
+    if (this.offered("incidents")) this.list(body, "map.incidents", incidentLegend());
   }
 
   /** Open the panel with the focus in it, or close it. */

@@ -26,12 +26,12 @@ export interface MizugiwaMap {
   home(): void;
   /** Highlight without telling the page. */
   select(selection: Selection): void;
+  /** Join an incident to what it is about; null for none. */
+  openIncident(incidentId: string | null): void;
   /** What this screen has open, for the others to see. */
   look(at: Looking | null): void;
   /** Draw what an alert rests on; null, or the one that is drawn, takes it away. */
   evidence(alertId: string | null): void;
-  /** Join an incident to what it is about; null for none. */
-  openIncident(incidentId: string | null): void;
   /** Show the picture at a time of the realm; null for live. */
   asOf(ms: number | null): void;
   setTexts(texts: Texts, language: Language): void;
@@ -67,9 +67,9 @@ interface Mounted {
 }
 
 let mounted: Mounted | null = null;
-let looking: Looking | null = null;
 /** Kept for a map that comes later. */
 let openIncident: string | null = null;
+let looking: Looking | null = null;
 
 window.mizugiwaMap = {
   features: () => mounted?.console?.features() ?? [],
@@ -77,15 +77,15 @@ window.mizugiwaMap = {
   focus: (focus) => mounted?.console?.focus(focus),
   home: () => mounted?.console?.goHome(),
   select: (selection) => mounted?.console?.select(selection),
+  openIncident: (incidentId) => {
+    openIncident = incidentId;
+    mounted?.console?.openIncident(incidentId);
+  },
   look: (at) => {
     looking = at;
     mounted?.console?.look(at);
   },
   evidence: (alertId) => mounted?.console?.showEvidence(alertId),
-  openIncident: (incidentId) => {
-    openIncident = incidentId;
-    mounted?.console?.openIncident(incidentId);
-  },
   asOf: (ms) => mounted?.console?.asOf(ms),
   setTexts: (texts, language) => {
     setTexts(texts, language);
@@ -109,8 +109,8 @@ function mount(): void {
   void Promise.all([Promise.race([areas, later(AREAS_WAIT_MS)]), painted()]).then(([known]) => {
     if (mounted !== mounting) return;
     mounting.console = new MapConsole(element, known, (what) => (what === "areas" ? panel : facilities)?.changed());
-    mounting.console.look(looking);
     if (openIncident !== null) mounting.console.openIncident(openIncident);
+    mounting.console.look(looking);
     panel?.mapReady();
   });
 }

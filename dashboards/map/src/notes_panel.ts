@@ -256,7 +256,7 @@ export class NotesPanel {
       this.leaveForm();
       this.tell(text("map.notes.removed", { words: shortened(gone.properties.text) }));
       this.render();
-      this.bar.querySelector<HTMLElement>("[data-act=undo]")?.focus();
+      this.bar.querySelector<HTMLElement>("[data-does=undo]")?.focus();
     } catch (error) {
       this.refused(draft, error as RestError);
     }
@@ -332,7 +332,7 @@ export class NotesPanel {
       if (this.undo !== null) acts.push(["undo", "map.notes.undo", () => void this.bringBack()]);
       acts.push(["end", "map.notes.end", () => this.end()]);
     }
-    const there = [...this.bar.querySelectorAll<HTMLElement>("button")].map((button) => button.dataset.act).join();
+    const there = [...this.bar.querySelectorAll<HTMLElement>("button")].map((button) => button.dataset.does).join();
     // made anew where they are other ones alone, so that the focus stays
     if (there === acts.map(([act]) => act).join() && this.bar.dataset.told === document.documentElement.lang) return;
     this.bar.dataset.told = document.documentElement.lang;
@@ -340,7 +340,7 @@ export class NotesPanel {
     for (const [act, key, pressed] of acts) {
       const button = element("button", "", this.bar);
       button.type = "button";
-      button.dataset.act = act;
+      button.dataset.does = act;
       button.textContent = text(key);
       button.addEventListener("click", pressed);
     }

@@ -4,7 +4,7 @@ import type { Map as MapLibre } from "maplibre-gl";
 import { keep, readKept } from "./kept.js";
 import { AREA_FILL_OPACITY } from "./places.js";
 
-export const SWITCHES = ["labels", "leaders", "trails", "errors", "areas", "facilities", "notes", "incidents", "alerts", "types"] as const;
+export const SWITCHES = ["online", "labels", "leaders", "trails", "errors", "areas", "facilities", "notes", "incidents", "alerts", "types"] as const;
 /** These are drawn or not, but never faintly. */
 export const NEVER_FAINT: ReadonlySet<Switch> = new Set(["alerts", "types"]);
 export type Switch = (typeof SWITCHES)[number];
@@ -18,6 +18,7 @@ export interface Shown {
 
 /** MapLibre's layers behind a switch, and what fades each. */
 const PAINTED: Partial<Record<Switch, Readonly<Record<string, Readonly<Record<string, number>>>>>> = {
+  online: { online: { "raster-opacity": 1 } },
   labels: { "track-label": { "text-opacity": 1 }, "track-label-first": { "text-opacity": 1 } },
   areas: {
     "area-fill": { "fill-opacity": AREA_FILL_OPACITY },
@@ -65,6 +66,7 @@ export class ShownLayers {
     for (const which of SWITCHES) {
       const { on } = this.layers[which];
       for (const [layer, paint] of Object.entries(PAINTED[which] ?? {})) {
+        if (map.getLayer(layer) === undefined) continue;
         map.setLayoutProperty(layer, "visibility", on ? "visible" : "none");
         for (const [name, full] of Object.entries(paint)) map.setPaintProperty(layer, name as never, (full * this.layers[which].opacity) / 100 as never);
       }

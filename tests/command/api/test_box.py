@@ -105,24 +105,24 @@ def test_tracks_that_are_chosen_by_mouse_are_opened_exported_linked_and_followed
     expect(rows.nth(2)).to_be_focused()
     # when they are exported, then the file has them
     with page.expect_download() as download:
-        page.click(".mz-acts [data-act=geojson]")
+        page.click(".mz-acts [data-does=geojson]")
     features = json.loads(download.value.path().read_text("utf-8"))["features"]
     assert {f["properties"]["track_id"] for f in features} == {sea["one"], sea["two"], sea["dark"]}
     # when they are linked, then the incident has them
     page.locator(".mz-acts select").select_option(incident["incident_id"])
-    page.click(".mz-acts [data-act=link]")
+    page.click(".mz-acts [data-does=link]")
     expect(page.locator(".mz-box .mz-said")).to_contain_text("3航跡")
     with web.signed_in() as client:
         linked = client.get(f"/api/incidents/{incident['incident_id']}").json()["tracks"]
     assert set(linked) == {sea["one"], sea["two"], sea["dark"]}
     # when they are followed and go off, then the view goes with them
-    page.click(".mz-acts [data-act=follow]")
-    expect(page.locator(".mz-acts [data-act=follow]")).to_have_attribute("aria-pressed", "true")
+    page.click(".mz-acts [data-does=follow]")
+    expect(page.locator(".mz-acts [data-does=follow]")).to_have_attribute("aria-pressed", "true")
     for lon in (129.53, 129.62):
         web.put_tracks([web.vessel(431000001, lon, 34.2, name="KAIYO 1")])
         until("lon => mizugiwaMap.features().some(f => Math.abs(f.lon - lon) < 0.001)", lon)
     until("() => mizugiwaMap.features().length === 3")
-    page.click(".mz-acts [data-act=end]")
+    page.click(".mz-acts [data-does=end]")
     expect(page.locator(".mz-box")).to_be_hidden()
 
 

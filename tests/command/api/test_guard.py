@@ -12,6 +12,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from command.api.web import content_security_policy
+from command.domain.online_map import OnlineMap
 from command.domain.people import Role
 
 OPEN_TO_ALL = {"/login", "/login.css", "/login.js", "/favicon.ico", "/language"}
@@ -128,6 +130,16 @@ POLICY = {
     "worker-src": "'self' blob:",
 }
 """Every directive, and why each that lets more in than this server does."""
+
+
+def test_an_online_map_opens_one_other_server_and_for_nothing_but_its_tiles() -> None:
+    # exception: MapLibre reads tiles by fetch; only where the setting web.online_map names their server
+    online = OnlineMap(url="https://tiles.example:8443/pale/{z}/{x}/{y}.png", attribution="x")
+    before = dict(part.split(" ", 1) for part in content_security_policy(["'sha256-x'"]).split("; "))
+    after = dict(part.split(" ", 1) for part in content_security_policy(["'sha256-x'"], online).split("; "))
+    assert after.pop("connect-src") == "'self' https://tiles.example:8443"
+    assert before.pop("connect-src") == "'self'"
+    assert after == before
 
 
 def test_every_answer_says_what_may_run_in_it(web: Any) -> None:

@@ -34,7 +34,7 @@ def test_a_note_is_written_by_keyboard_and_no_change_of_it_is_lost(
     rows, others = page.locator(".mz-notes .mz-picked button"), other.locator(".mz-notes .mz-picked button")
     # when a note is written with the keyboard alone, its place as coordinates, of which the first cannot be read
     page.keyboard.press(";")
-    expect(page.locator(".mz-notes [data-act=new]")).to_be_focused()
+    expect(page.locator(".mz-notes [data-does=new]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".mz-note textarea")).to_be_focused()
     page.keyboard.insert_text("定置網あり")
@@ -56,14 +56,14 @@ def test_a_note_is_written_by_keyboard_and_no_change_of_it_is_lost(
     others.first.click()
     rows.first.click()
     page.fill(".mz-note textarea", "定置網あり(灯火なし)")
-    page.click(".mz-notes [data-act=save]")
+    page.click(".mz-notes [data-does=save]")
     expect(page.locator(".mz-notes .mz-said")).to_contain_text("保存しました")
     other.fill(".mz-note textarea", "定置網 撤去済み")
-    other.click(".mz-notes [data-act=save]")
+    other.click(".mz-notes [data-does=save]")
     expect(other.locator(".mz-notes .mz-said")).to_contain_text("admin")
     expect(other.locator(".mz-notes .mz-said")).to_contain_text("灯火なし")
     expect(other.locator(".mz-note textarea")).to_have_value("定置網 撤去済み")
-    other.click(".mz-notes [data-act=save]")
+    other.click(".mz-notes [data-does=save]")
     expect(rows).to_contain_text("撤去済み")
     expect(rows).to_contain_text("変更 suzuki")
 
@@ -93,9 +93,9 @@ def test_a_sheet_on_the_map_is_opened_moved_removed_and_brought_back(
     page.mouse.click(middle[0] + 80, middle[1] - 40)
     expect(page.locator(".mz-note input")).not_to_have_value("34°12′00.0″N 129°18′00.0″E")
     # when it is removed, then it is gone for both, and Undo brings it back
-    page.click(".mz-notes [data-act=remove]")
+    page.click(".mz-notes [data-does=remove]")
     expect(others).to_have_count(0)
-    expect(page.locator(".mz-notes [data-act=undo]")).to_be_focused()
+    expect(page.locator(".mz-notes [data-does=undo]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(others).to_contain_text("撤去済み")
     # and Escape in the panel leaves everything else of the page as it is
@@ -113,6 +113,6 @@ def test_who_may_only_read_has_the_notes_and_no_way_to_write(
     sign_in(page, web.url, login="reader", password=first)
     page.keyboard.press(";")
     expect(page.locator(".mz-notes .mz-picked button")).to_contain_text("漂流ロープ")
-    assert page.locator(".mz-notes [data-act=new]").count() == 0
+    assert page.locator(".mz-notes [data-does=new]").count() == 0
     page.locator(".mz-notes .mz-picked button").click()
     expect(page.locator(".mz-note")).to_be_hidden()

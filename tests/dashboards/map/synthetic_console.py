@@ -7,6 +7,7 @@ the bundle is tried in a real browser against a real socket, without a store.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import math
 import random
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
@@ -210,10 +211,17 @@ class Screen:
         return struct.pack("<BBHIdQ", 1, kind, 0, count, now_ms, 1) + body
 
 
+ONLINE: Final = (
+    ' data-online-url="{server}online/{z}/{x}/{y}.png" data-online-attribution="&lt;b&gt;地理院タイル&lt;/b&gt;"'
+    ' data-online-max-zoom="18" data-online-tile-pixels="256"'
+)
+GREY_TILE: Final = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGM4AQAAygDJmcpdfgAAAABJRU5ErkJggg=="
+)
 PAGE: Final = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>map</title>
 <link rel="stylesheet" href="/assets/map/mizugiwa-map.css">
 <style>html,body{{margin:0;height:100%}}#map{{height:100%}}</style></head>
-<body><div id="map" data-reads-incidents="true" data-writes-notes="true"></div>
+<body><div id="map" data-reads-incidents="true" data-writes-notes="true"{online}></div>
 <script>window.mizugiwaTexts={texts};window.chosen=[];
 const acts={acts};window.mizugiwaKeys={{act:(e)=>acts[e.key.toLowerCase()]??null,hint:()=>""}};
 window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}};</script>
@@ -221,7 +229,12 @@ window.dash_clientside={{set_props:(id,p)=>{{window.chosen.push([id,p.data])}}}}
 
 
 def synthetic_console(
-    movers: list[Mover], *, also_send: Sequence[bytes | str] = (), close_code: int | None = None, tiles: Path = TILES
+    movers: list[Mover],
+    *,
+    also_send: Sequence[bytes | str] = (),
+    close_code: int | None = None,
+    tiles: Path = TILES,
+    online: bool = False,
 ) -> FastAPI:
     """The web application. Every screen sees the same movers, from the moment this was called.
 
@@ -233,10 +246,16 @@ def synthetic_console(
     app.mount("/tiles", StaticFiles(directory=tiles))
 
     @app.get("/", response_class=HTMLResponse)
-    def page(language: str = "ja") -> str:
+    def page(request: Request, language: str = "ja") -> str:
         shown = {k: v for k, v in texts(language).items() if k.startswith(SHOWN)}
+        attributes = ONLINE.replace("{server}", str(request.base_url)) if online else ""
         acts = {key: act for act, key in KEYS.items()}
-        return PAGE.format(language=language, texts=json.dumps(shown, ensure_ascii=False), acts=json.dumps(acts))
+        words = json.dumps(shown, ensure_ascii=False)
+        return PAGE.format(language=language, online=attributes, texts=words, acts=json.dumps(acts))
+
+    @app.get("/online/{z}/{x}/{y}.png")
+    def tile(z: int, x: int, y: int) -> Response:
+        return Response(GREY_TILE, media_type="image/png")
 
     @app.get("/favicon.ico")
     def icon() -> dict[str, str]:
