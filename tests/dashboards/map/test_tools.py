@@ -293,7 +293,7 @@ def test_a_view_is_saved_and_shown_again_by_keyboard(near: Page) -> None:
     near.keyboard.press("v")
     near.keyboard.type("対馬の夜")
     near.keyboard.press("Enter")
-    expect(near.locator(".mz-said")).to_have_text("「対馬の夜」を保存しました。")
+    expect(near.locator(".mz-views .mz-said")).to_have_text("「対馬の夜」を保存しました。")
     # when the officer looks elsewhere, at everything
     near.evaluate("mizugiwaMap.focus({lon: 135, lat: 34, zoom: 7})")
     near.click("text=すべて表示")
