@@ -196,7 +196,6 @@ def test_what_was_shipped_before_facilities_had_versions_is_still_there(database
     # given a database of the version before
     made = make_engine(database_url)
     with shared_session(made) as session:
-        session.execute(text("CREATE EXTENSION postgis"))
         session.execute(text("CREATE SCHEMA shared"))
         config = Config()
         config.set_main_option("script_location", "command.store:migrations")
