@@ -139,7 +139,7 @@ def _facts(now: FacilityVersion, language: str) -> Component:
     facility = now.facility
     at = marks(data_place_lon=f"{facility.position.lon:.7f}", data_place_lat=f"{facility.position.lat:.7f}")
     position = html.Button(
-        dms(facility.position), type="button", className="where", title=text(language, "map.coordinates.switch"), **at
+        dms(facility.position), type="button", className="where", title=text(language, "drawer.switch_coordinates"), **at
     )
     version = text(language, "facilities.version", version=now.version, time=jst(now.valid_from_us), who=now.author)
     rows: list[Component] = []
