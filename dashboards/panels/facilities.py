@@ -138,9 +138,8 @@ def _head(now: FacilityVersion, language: str) -> Component:
 def _facts(now: FacilityVersion, language: str) -> Component:
     facility = now.facility
     at = marks(data_place_lon=f"{facility.position.lon:.7f}", data_place_lat=f"{facility.position.lat:.7f}")
-    position = html.Button(
-        dms(facility.position), type="button", className="where", title=text(language, "drawer.switch_coordinates"), **at
-    )
+    switch = text(language, "drawer.switch_coordinates")
+    position = html.Button(dms(facility.position), type="button", className="where", title=switch, **at)
     version = text(language, "facilities.version", version=now.version, time=jst(now.valid_from_us), who=now.author)
     rows: list[Component] = []
     for key, value in (
