@@ -59,7 +59,7 @@ def test_a_password_alone_is_no_longer_enough(web: Any) -> None:
         half = client.cookies["mizugiwa_session"]
         assert client.get("/").headers["location"] == "/second"
         assert client.get("/api/alerts").status_code == 403
-        assert client.get("/account").headers["location"] == "/second"
+        assert client.get("/account").headers["location"] == "/second?to=%2Faccount"
         assert post(client, "/account/second/off", password=web.password).status_code == 403
         assert web.accounts.sessions(login)[0].session_id.hex() not in client.get("/second").text
         # when the code is right, then the console opens, in a session whose token is new
