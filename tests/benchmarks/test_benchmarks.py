@@ -44,6 +44,7 @@ def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagra
     assert told["ratio"] > 0
 
 
+@pytest.mark.soak
 def test_console_sees_every_vessel_on_the_page_and_each_report_reaches_every_screen() -> None:
     told = load_bench("console")(vessels=60, near=20, look_s=3.0, consoles=3, watch_s=8.0)
     page, peer = told["ours"]["page"], told["peer"]["page"]
