@@ -28,7 +28,8 @@ def test_intake_counts_every_sentence_and_gives_its_cost_beside_the_peers(shared
     assert 0 < ours["rows_committed"] < ours["decoded"]
     assert ours["sentences_per_s"] > 0
     assert ours["cpu_s_by_process"].keys() == {"gateway", "intake", "rabbitmq", "postgresql"}
-    assert all(seconds > 0 for seconds in ours["cpu_s_by_process"].values())
+    used = ours["cpu_s_by_process"]  # in hundredths of a second, of which the broker may need none for so few
+    assert all(seconds > 0 for name, seconds in used.items() if name != "rabbitmq")
     assert peer["decoded"] > 3_000
     assert told["ratio"] > 0
 

@@ -182,7 +182,9 @@ export class LegendPanel {
     this.render();
   }
 
+  /** It is drawn again when symbols have come: whoever is at one of its switches stays there. */
   render(): void {
+    const at = [...this.details.querySelectorAll("input")].findIndex((input) => input === document.activeElement);
     this.details.replaceChildren();
     element("summary", "", this.details).textContent = text("map.legend");
     const body = element("div", "", this.details);
@@ -198,6 +200,7 @@ export class LegendPanel {
     this.list(body, "map.statuses", Object.values(TrackStatus).map((s) => [sampleIcon(SubjectKind.VESSEL, s, 0), text(`map.status.${s}`)]));
     this.list(body, "map.alerts", (Object.keys(palette.SEVERITY)).map((s) => [`alert-${s}-open`, text(`map.severity.${s}`)]));
     if (this.offered("incidents")) this.list(body, "map.incidents", incidentLegend());
+    this.details.querySelectorAll("input")[at]?.focus();
   }
 
   /** Open the panel with the focus in it, or close it. */
