@@ -91,14 +91,10 @@ def test_no_page_of_the_people_has_a_finding(
 def test_no_panel_of_the_console_has_a_finding(
     page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
 ) -> None:
-    # given facilities, and a picture with alerts of every severity
+    # given facilities, and alerts of every severity
     with shared_session(web.engine) as session:
         save_shipped(session, reference_facilities()[:5], 1)
-    alerts_of_every_severity(web)
-    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
-    sign_in(page, web.url, login="admin", password=web.first_password)
-    expect(page.locator("[data-alert]")).to_have_count(4)
-    page.wait_for_selector(".maplibregl-canvas")
+    at_the_alerts(page, web, sign_in, language)
     # when an officer goes through the panels, each is looked at
     page.keyboard.press("j")
     expect(page.locator("#detail")).to_contain_text("431000003")
@@ -148,12 +144,8 @@ def test_no_panel_of_the_console_has_a_finding(
 def test_triage_of_many_alerts_has_no_finding(
     page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
 ) -> None:
-    # given a picture with alerts of every severity
-    alerts_of_every_severity(web)
-    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
-    sign_in(page, web.url, login="admin", password=web.first_password)
-    expect(page.locator("[data-alert]")).to_have_count(4)
-    page.wait_for_selector(".maplibregl-canvas")
+    # given alerts of every severity
+    at_the_alerts(page, web, sign_in, language)
     # when an officer folds a group, silences the rest, filters, and looks at the evidence
     page.keyboard.press("j")
     expect(page.locator("#detail")).to_contain_text("431000003")
@@ -189,11 +181,44 @@ def test_triage_of_many_alerts_has_no_finding(
     assert not examined.findings, "\n".join(examined.findings)
 
 
-def alerts_of_every_severity(web: Any) -> None:
+def at_the_alerts(page: Page, web: Any, sign_in: Callable[..., None], language: str) -> None:
+    """An officer at the list, with an alert of each severity, the map beside it."""
     vessels = [web.vessel(431000000 + i, 129.0 + i / 10, 34.2, name=f"KAIYO MARU {i}") for i in range(4)]
     web.put_tracks(vessels)
     for vessel, severity in zip(vessels, Severity, strict=True):
         web.raise_alert(vessel, severity=severity)
+    page.context.add_cookies([{"name": "language", "value": language, "url": web.url}])
+    sign_in(page, web.url, login="admin", password=web.first_password)
+    expect(page.locator("[data-alert]")).to_have_count(4)
+    page.wait_for_function("() => window.mizugiwaMap?.status()?.connected")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_tool_of_the_map_has_a_finding(
+    page: Page, web: Any, sign_in: Callable[..., None], examined: Examined, language: str
+) -> None:
+    at_the_alerts(page, web, sign_in, language)
+    # when an officer opens the map's tools one after the other, each is looked at
+    page.keyboard.press("/")
+    page.keyboard.insert_text("kaiyo")
+    expect(page.locator(".mz-hit")).to_have_count(4)
+    examined.look("what a search found")
+    page.keyboard.press("Escape")  # the list
+    page.keyboard.press("Escape")  # the words, and the box
+    expect(page.locator("#mz-search")).not_to_be_focused()
+    for key, panel in (("r", ".mz-measure"), ("[", ".mz-box"), (";", ".mz-notes"), (",", ".mz-past")):
+        page.keyboard.press(key)
+        expect(page.locator(panel)).to_be_visible()
+        examined.look(panel)
+        page.keyboard.press("Escape")
+        expect(page.locator(panel)).to_be_hidden()
+    for key, what in (("y", "the legend"), ("v", "the saved views")):
+        page.keyboard.press(key)
+        expect(page.locator(".mz-layers[open]")).to_be_visible()
+        examined.look(what)
+        page.keyboard.press(key)
+    # then axe has nothing to say
+    assert not examined.findings, "\n".join(examined.findings)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

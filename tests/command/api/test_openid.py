@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from sqlalchemy import Engine
 
 from command.app.doctor import examine_machine
@@ -315,8 +315,11 @@ def test_a_browser_comes_back_from_another_site_to_the_view_of_a_shared_link(
     context = browser.new_context()
     context.set_default_timeout(60_000)
     page = context.new_page()
-    bring = lambda url: {"Location": web.url + url.removeprefix("http://console.test")}  # noqa: E731
-    page.route(f"{BACK}**", lambda route: route.fulfill(status=302, headers=bring(route.request.url)))
+
+    def bring(route: Route) -> None:
+        route.fulfill(status=302, headers={"Location": web.url + route.request.url.removeprefix("http://console.test")})
+
+    page.route(f"{BACK}**", bring)
     page.goto(f"{web.url}/#at=34.45000,129.55000,8.60")
     # when they sign in there
     page.click("#openid")
