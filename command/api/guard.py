@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from command.api.pages import FONT_STYLE, database_away_page, language_of, page_of_ours, with_to
 from command.api.problems import problem
 from command.api.rate import RateLimit
+from command.operations.desk_pages import DESK_PAGES
 from command.operations.incident_files import MAX_FILE_BYTES
 from command.operations.people import (
     CURRENT_LANGUAGE,
@@ -63,7 +64,7 @@ WHILE_DUE: Final[Mapping[Due, frozenset[str]]] = {
     | {"/account/second", "/account/second/begin", "/account/second/confirm", "/password", "/logout"},
 }
 """All that they can reach until it is done."""
-PAGES: Final = frozenset({"/", "/account", "/account/second", "/password", "/people", "/second"})
+PAGES: Final = frozenset({"/", "/account/second", "/password", "/second", *(page.path for page in DESK_PAGES)})
 """Whoever opens one of these and may not yet is shown the way there instead of a problem document."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES: Final = 1024 * 1024

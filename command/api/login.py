@@ -29,6 +29,7 @@ from command.api.problems import problem
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
 from command.operations.access import Open, needs
+from command.operations.desk_pages import DESK_PAGES
 from command.operations.people import (
     Accounts,
     Due,
@@ -43,7 +44,7 @@ from command.operations.second_factor import SecondFactors
 from command.operations.session_gate import SessionGate
 from command.operations.single_sign_on import SingleSignOn
 
-STAYS: Final = ("/login", "/second", "/password", "/account", "/people")
+STAYS: Final = ("/login", "/second", "/password", *(page.path for page in DESK_PAGES))
 """Where somebody who switches the language stays; elsewhere the console is loaded anew."""
 _YEAR_S: Final = 365 * 24 * 3600
 _ICON: Final = (

@@ -11,12 +11,13 @@ from starlette.responses import HTMLResponse
 
 from command.domain.realm import Realm
 from command.i18n import LANGUAGES, text
+from command.operations.desk_pages import DESK_PAGES
 
 LANGUAGE_COOKIE: Final = "language"
 DEFAULT_LANGUAGE: Final = "ja"
 FIELD_LIMIT: Final = 256
 TO_LIMIT: Final = 1_000
-WANTED: Final = frozenset({"/", "/account", "/people"})
+WANTED: Final = frozenset({"/", *(page.path for page in DESK_PAGES)})
 """The pages that signing in may lead to. What stands behind # the browser keeps itself, with login.js."""
 FONT_STYLE: Final = "/assets/map/mizugiwa-map.css"
 """Brings the Japanese font that the map ships, for workstations that have none."""

@@ -17,6 +17,7 @@ from command.domain.realm import Realm
 from command.i18n import text
 from command.i18n.times import jst_minute
 from command.operations.codes import qr_svg, uri
+from command.operations.desk_pages import pages_for
 from command.operations.people import JUST_SIGNED_IN_S, Permission, Person, WebSession
 from command.operations.tokens import SCOPES, ApiToken
 
@@ -64,11 +65,9 @@ class Reader:
         return f'<button type="submit" class="{kind}"{sent}>{self.t(key)}{about}</button>'
 
     def page(self, title: str, body: str, *, error: str | None = None, note: str | None = None) -> HTMLResponse:
-        links = {"account.to_console": "/", "account.title": "/account"}
+        links = {"account.to_console": "/"} | {there.title: there.path for there in pages_for(self.person)}
         if self.person.due:
             links = {"login.change_title": "/password"}
-        elif self.person.may(Permission.MANAGE_PEOPLE):
-            links["people.title"] = "/people"
         return page(
             self.language,
             title,

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 
 from command.i18n import LANGUAGES, text
 from command.operations.console import Console
-from command.operations.people import Permission
+from command.operations.desk_pages import pages_for
 from dashboards.marks import marks
 from dashboards.panel import PanelConfig, Place, View
 
@@ -89,12 +89,7 @@ class Banner:
                                 html.Summary(view.person.user.display_name, title=view.t("console.signed_in_as")),
                                 html.Div(
                                     [
-                                        html.A(view.t("account.title"), href="/account"),
-                                        *(
-                                            [html.A(view.t("people.title"), href="/people")]
-                                            if view.person.may(Permission.MANAGE_PEOPLE)
-                                            else []
-                                        ),
+                                        *(html.A(view.t(p.title), href=p.path) for p in pages_for(view.person)),
                                         html.A(view.t("console.change_password"), href="/password"),
                                         html.Button(view.t("console.sign_out"), id="sign-out", type="button"),
                                     ]
