@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from alerts.explain import explain, subject_name
-from command.domain.alert import Alert, AlertEventKind
+from command.domain.alert import Alert, AlertEventKind, Call
 from command.domain.clock import from_us
 from command.domain.realm import Realm, RealmKind
 from command.i18n import LANGUAGES, text
@@ -73,6 +73,8 @@ def event_of(alert: Alert) -> AlertEventKind:
         return AlertEventKind.ACKNOWLEDGED
     if alert.cleared_at_us is not None:
         return AlertEventKind.CLEARED
+    if alert.call is not None and alert.call.at_us == alert.recorded_at_us:
+        return AlertEventKind.CALLED
     return AlertEventKind.OPENED if alert.revision == 1 else AlertEventKind.REVISED
 
 
@@ -107,6 +109,18 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
             "by": (alert.acknowledged_by or "")[:MAX_LABEL],
             "comment": None if alert.comment is None else alert.comment[:MAX_COMMENT],
         },
+        "called": None if alert.call is None else _called(alert.call),
+    }
+
+
+def _called(call: Call) -> dict[str, Any]:
+    """Everybody is nobody in particular: then login, name and team are null."""
+    return {
+        "login": None if call.everybody else call.login[:MAX_LABEL],
+        "name": None if call.everybody else call.name[:MAX_LABEL],
+        "team": None if call.everybody else call.team,
+        "step": call.step,
+        "since": rfc3339(call.at_us),
     }
 
 

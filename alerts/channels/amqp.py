@@ -1,4 +1,9 @@
-"""Alerts to the responders' teams over RabbitMQ: routing key `alert.<severity>.<area or none>.<rule>`."""
+"""Alerts to the responders' teams over RabbitMQ: routing key `alert.<severity>.<area or none>.<rule>`.
+
+An alert that somebody was called about goes to their team as well, whatever it is bound to, from then on to its end: by
+further keys, `call.<team>.<severity>` and, where everybody was called, `call-all.<severity>`. A team that several keys
+reach gets it once. A stored delivery has them all in its routing_key, the alert's own first, with a space between.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,21 @@ from typing import Any, ClassVar, Protocol
 
 from alerts.message import ALERT, InvalidMessage, alert_body, check_body, encode
 from alerts.pipeline import Notice, PlannedDelivery
-from command.domain.alert import routing_key
+from command.domain.alert import EVERYBODY, Alert, routing_key
 from command.domain.ids import delivery_id
 
 
 class Publish(Protocol):
     """Hands one message to the broker's window; False where there is no room or no connection now."""
 
-    def __call__(self, body: bytes, *, routing_key: str, message_id: str) -> bool: ...
+    def __call__(self, body: bytes, *, routing_key: str, message_id: str, copies: tuple[str, ...] = ()) -> bool: ...
+
+
+def calling_keys(alert: Alert) -> tuple[str, ...]:
+    """The further keys of an alert: one for each team that was called about it so far."""
+    teams = () if alert.call is None else alert.call.teams
+    word = alert.severity.word
+    return tuple(f"call-all.{word}" if team == EVERYBODY else f"call.{team}.{word}" for team in teams)
 
 
 class AmqpChannel:
@@ -41,11 +53,12 @@ class AmqpChannel:
             revision=alert.revision,
             severity=alert.severity,
             channel=self.name,
-            routing_key=routing_key(alert),
+            routing_key=" ".join((routing_key(alert), *calling_keys(alert))),
             body=body,
             problem=problem,
         )
 
     def send(self, *, delivery: str, key: str, body: Mapping[str, Any]) -> bool:
         """Publish one stored delivery; False: not now. Raises InvalidMessage: not ever."""
-        return self._publish(encode(body, kind=ALERT), routing_key=key, message_id=delivery)
+        first, *copies = key.split(" ")
+        return self._publish(encode(body, kind=ALERT), routing_key=first, message_id=delivery, copies=tuple(copies))

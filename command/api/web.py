@@ -27,6 +27,7 @@ from command.api.people import people_router
 from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
+from command.api.roster import add_roster_problems, roster_router
 from command.api.schema import PROBLEMS, describe
 from command.api.search import search_router
 from command.api.silences import silences_router
@@ -34,6 +35,7 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.api.watch import watch_router
 from command.domain.area import Area
 from command.domain.online_map import OnlineMap
 from command.operations.access import Mounted, Need, Open, needs
@@ -98,6 +100,7 @@ def make_web(
     add_area_problems(web)
     add_note_problems(web)
     add_facility_problems(web)
+    add_roster_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
@@ -110,6 +113,8 @@ def make_web(
         areas_router(console),
         places_router(console),
         notes_router(console),
+        roster_router(console),
+        watch_router(console),
         search_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),

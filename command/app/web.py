@@ -39,6 +39,8 @@ def run_web(program: Program, stop: threading.Event) -> None:
             realm=program.realm,
             clock=program.clock(stop),
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
+            teams=[team.name for team in program.teams],
+            escalation=program.settings.escalation.value(),
         )
         accounts = Accounts(program.engine, rules=rules)
         openid = program.settings.people.openid

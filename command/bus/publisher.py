@@ -159,8 +159,13 @@ class AlertPublisher(_Publisher):
             settled=self._settled,
         )
 
-    def publish(self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert") -> bool:
-        """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows."""
+    def publish(
+        self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert", copies: tuple[str, ...] = ()
+    ) -> bool:
+        """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows.
+
+        copies: further routing keys; a queue that several reach gets it once.
+        """
         if not self.connected:
             return False
         return self._window.put(
@@ -172,6 +177,7 @@ class AlertPublisher(_Publisher):
                 kind=kind,
                 content_type="application/json",
                 created_at_s=int(time()),
+                copies=copies,
             ),
             timeout_s=0.0,
         )

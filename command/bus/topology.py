@@ -140,6 +140,16 @@ def team_queue(team: str, severity: Severity) -> str:
     return f"team.{team}.{severity.word}"
 
 
+def call_key(team: str, severity: Severity) -> str:
+    """The routing key by which a call of somebody of a team reaches its queue, whatever the team is bound to."""
+    return f"call.{team}.{severity.word}"
+
+
+def call_to_all_key(severity: Severity) -> str:
+    """The routing key by which a call of everybody reaches every team."""
+    return f"call-all.{severity.word}"
+
+
 def heartbeat_queue(team: str) -> str:
     return f"team.{team}.heartbeat"
 
@@ -204,6 +214,12 @@ def team_bindings(teams: Sequence[Team]) -> list[BindSpec]:
             for team in teams
             for binding in team.bindings
             for severity, key in binding.routing_keys()
+        ),
+        *(
+            BindSpec(exchange=ALERTS, queue=team_queue(team.name, severity), routing_key=key)
+            for team in teams
+            for severity in Severity
+            for key in (call_key(team.name, severity), call_to_all_key(severity))
         ),
         *(BindSpec(exchange=HEARTBEATS, queue=heartbeat_queue(team.name)) for team in teams),
     ]

@@ -21,6 +21,7 @@ from alerts.explain import rule_name, subject_name
 from command.domain.alert import Alert
 from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
+from command.domain.escalation import EscalationRules, next_call_at_us
 from command.domain.facility import Facility, FacilityVersion
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
@@ -43,6 +44,7 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.roster import RosterBook, WatchNow, read_watch
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -79,7 +81,8 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    queue_depths: messages by queue, None where the broker does not answer; must not block. teams: those of the
+    settings. escalation: when whom is called about an alert that nobody acknowledges, as dispatch has it.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class Console:
         realm: Realm,
         clock: Clock,
         queue_depths: QueueDepths = lambda: None,
+        teams: Sequence[str] = (),
+        escalation: EscalationRules | None = None,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -115,6 +120,9 @@ class Console:
         self.alerts_beyond = 0
         """Open alerts that are not among `alerts`."""
         self.silences: tuple[Silence, ...] = ()
+        self.watch = WatchNow()
+        self.roster = RosterBook(engine, realm, clock=clock, teams=teams)
+        self.escalation = escalation or EscalationRules()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
@@ -183,6 +191,13 @@ class Console:
         """The open alerts that a silence keeps quiet now."""
         now_us = self.clock.now_us()
         return [alert for alert in self.open_alerts() if silence.quiets(alert, now_us)]
+
+    def next_call_at_us(self, alert: Alert) -> int | None:
+        """When the next one of the roster is called about it; None where nobody is."""
+        began_us = self.watch.began_us
+        if began_us is None or self.silence_of(alert) is not None:
+            return None
+        return next_call_at_us(alert, self.escalation, began_us=began_us)
 
     def matcher_words(self, matcher: Matcher, language: str) -> str:
         """What a silence is of, as people say it."""
@@ -340,7 +355,7 @@ class Console:
                 return
             alerts_told = alerts_told or bool(payload and payload.keys() & {"alerts", "areas", "notes"})
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
-            if payload and "facilities" in payload:
+            if payload and payload.keys() & {"facilities", "roster"}:
                 rest_at = -1e9
             now_s = monotonic()
             if payload and "presence" in payload:
@@ -437,6 +452,7 @@ class Console:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
             self._read_facilities(session)
+            self._read_watch(session)
             self.assets = {asset.subject: asset for asset in list_assets(session)}
             named = {subject: {"ja": asset.name_ja, "en": asset.name_en} for subject, asset in self.assets.items()}
             self.picture.rename(Names(named))
@@ -450,6 +466,17 @@ class Console:
             )
             self._heartbeats = tuple(list_heartbeats(session))
         self._store_is(connected=True)
+
+    def _read_watch(self, session: Session) -> None:
+        watch = read_watch(session, self.clock.now_us())
+        if watch.began_us != self.watch.began_us:
+            self.alerts_revision += 1  # the alerts' drawer says when the next one is called
+        self.watch = watch
+
+    def watch_changed(self) -> None:
+        """Somebody at this process changed the roster or took the watch: their next look shows it."""
+        with suppress(StoreUnavailable), realm_session(self._engine, self.realm) as session:
+            self._read_watch(session)
 
     def _read_facilities(self, session: Session) -> None:
         """Where any changed, here or in another realm. Places in words follow them."""
@@ -483,4 +510,5 @@ class Console:
             realm_now_us=self.clock.now_us(),
             host_now_us=self._host.now_us(),
             realm_speed=getattr(self.clock, "speed", 1.0),
+            on_duty=None if self.watch.began_us is None else len(self.watch.on_duty(self.clock.now_us())),
         )

@@ -30,6 +30,7 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.escalation import EscalationRules
 from command.domain.realm import Realm
 from command.operations.dispatch_loop import POLL_S, DispatchLoop
 from command.store.engine import StoreNotMigrated, StoreUnavailable
@@ -63,8 +64,9 @@ def run(
     teams: Sequence[Team],
     clock: Clock,
     stop: threading.Event,
+    escalation: EscalationRules | None = None,
 ) -> None:
-    """Dispatch the realm's alerts until `stop` is set.
+    """Dispatch the realm's alerts until `stop` is set. escalation: when whom is called, else as it is by default.
 
     A database or broker that is away is waited for, for ever; deliveries wait in the store meanwhile.
     """
@@ -86,6 +88,7 @@ def run(
             topology=topology,
             wake=wake,
             unbind=lambda bindings: remove_bindings(amqp_url, realm.vhost, bindings),
+            escalation=escalation or EscalationRules(),
         )
         helpers = [
             threading.Thread(target=_listen, args=(database_url, realm, wake, ending), name="dispatch listen"),

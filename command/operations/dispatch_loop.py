@@ -1,4 +1,4 @@
-"""One round of dispatch after the other: plan, send, mark, tell."""
+"""One round of dispatch after the other: call, plan, send, mark, tell."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.escalation import EscalationRules
 from command.domain.realm import Realm
+from command.operations.escalation import Caller
 from command.operations.outgoing import LIMIT, Outgoing
 from command.operations.team_bindings import described, stale_bindings, teams_described
 from command.store.areas import areas_revision, latest_areas
@@ -64,7 +66,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DispatchLoop:
-    """One loop: plan, send, mark, tell. `step` is called by one thread; `state` and `heartbeat` by any."""
+    """One loop: call, plan, send, mark, tell. `step` is called by one thread; `state` and `heartbeat` by any."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class DispatchLoop:
         topology: Topology,
         wake: threading.Event,
         unbind: Callable[[Sequence[BindSpec]], None],
+        escalation: EscalationRules,
     ) -> None:
         self._engine, self._realm, self._teams, self._clock = engine, realm, teams, clock
         self._publisher, self._watch, self._topology = publisher, watch, topology
@@ -85,6 +88,7 @@ class DispatchLoop:
         self._bound_before: list[dict[str, Any]] | None = None
         self._channels = {AmqpChannel.name: AmqpChannel(publisher.publish)}
         self._outgoing = Outgoing()
+        self._caller = Caller(engine, realm, clock=clock, rules=escalation)
         self._failures: dict[uuid.UUID, str] = {}
         self._dead: set[uuid.UUID] = set()
         self._area_names: Mapping[str, AreaName] = {}
@@ -98,6 +102,7 @@ class DispatchLoop:
     def step(self) -> None:
         """One round. Never raises for a store or broker that is away."""
         try:
+            self._caller.step()
             self._plan()
             self._send()
             self._take_outcomes()

@@ -29,6 +29,13 @@ def _degrees_minutes(degrees: float, width: int, signs: str) -> str:
     return f"{whole:0{width}d}-{rest // 100:02d}.{rest % 100:02d}{signs[degrees < 0]}"
 
 
+def _called(called: Mapping[str, Any] | None, language: str) -> str:
+    """Whom a message says that the operations centre called; nothing where it says nobody."""
+    if called is None:
+        return ""
+    return called["name"] or text(language, "watch.everybody")
+
+
 def alert_line(body: Mapping[str, Any], language: str) -> str:
     """The line for a body that met the schema."""
     place = body["position"]
@@ -38,7 +45,8 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
     event = ""
     if body["event"] != AlertEventKind.OPENED:
         by = (body["acknowledged"] or {"by": ""})["by"]
-        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by)
+        who = _called(body.get("called"), language)
+        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by, who=who)
     kind = Realm.parse(body["realm"]).kind
     return clean(
         text(

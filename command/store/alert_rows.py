@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
-from command.domain.alert import Alert, Severity
+from command.domain.alert import Alert, Call, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
 from command.store.jsonb import json_text
@@ -41,6 +42,7 @@ _TIMES: Final = (
     "acknowledged_at",
     "assigned_at",
     "escalated_at",
+    "waiting_since",
 )
 
 
@@ -61,6 +63,8 @@ def alert_columns(alert: Alert) -> dict[str, Any]:
         "position": point(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": list(alert.evidence),
+        "called_at": None if alert.call is None else alert.call.at_us,
+        "called": call_json(alert.call),
     }
 
 
@@ -74,6 +78,7 @@ def alert_of(columns: RowMapping, realm: Realm) -> Alert:
         position=position_of(columns["lon"], columns["lat"]),
         because_params=columns["because_params"],
         evidence=tuple(columns["evidence"]),
+        call=call_from_json(columns["called"]),
         **{name: columns[name] for name in _SAME},
         **{f"{name}_us": columns[name] for name in _TIMES},
     )
@@ -92,6 +97,7 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "position": None if alert.position is None else [alert.position.lon, alert.position.lat],
         "because_params": dict(alert.because_params),
         "evidence": [observation_id.hex() for observation_id in alert.evidence],
+        "call": call_json(alert.call),
     }
 
 
@@ -107,8 +113,18 @@ def alert_from_json(kept: Mapping[str, Any]) -> Alert:
             "rule_severity": _severity(kept.get("rule_severity")),
             "position": None if position is None else Position(lon=position[0], lat=position[1]),
             "evidence": tuple(bytes.fromhex(observation_id) for observation_id in kept["evidence"]),
+            "call": call_from_json(kept.get("call")),
         }
     )
+
+
+def call_json(call: Call | None) -> dict[str, Any] | None:
+    """A call as its column and its event keep it; call_from_json gives it back equal."""
+    return None if call is None else asdict(call)
+
+
+def call_from_json(kept: Mapping[str, Any] | None) -> Call | None:
+    return None if kept is None else Call(**{**kept, "passed": tuple(kept["passed"]), "teams": tuple(kept["teams"])})
 
 
 def _number(severity: Severity | None) -> int | None:

@@ -65,6 +65,18 @@ def current_rules(session: Session) -> list[RuleVersion]:
     ]
 
 
+def rule_changes(session: Session, since_us: int, until_us: int) -> list[RuleVersion]:
+    """Every version that holds from a time in between on, first to last."""
+    begun = RULE_VERSION.c.valid_from
+    query = select(RULE_VERSION).where(begun >= since_us, begun < until_us)
+    return [
+        RuleVersion(
+            rule=row.rule, version=row.version, config=row.config, author=row.author, valid_from_us=row.valid_from
+        )
+        for row in session.execute(query.order_by(begun, RULE_VERSION.c.rule, RULE_VERSION.c.version))
+    ]
+
+
 def rules_revision(session: Session) -> int:
     """A number that rises when any rule's configuration changes; 0 before the first."""
     return last(session, "rule")

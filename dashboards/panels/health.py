@@ -117,6 +117,8 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
             _seconds(language, offset, signed=True),
         ),
     ]
+    if health.on_duty is not None:
+        items.insert(0, _item(language, "watch.watch", health.watch, text(language, "watch.people", n=health.on_duty)))
     if shed:
         items.insert(2, _item(language, "health.shed", Level.WATCH, f"{shed:,}"))
     return items

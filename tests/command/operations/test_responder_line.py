@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.message import AreaName, alert_body
-from command.domain.alert import Alert, Severity
+from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.geo import Position
 from command.operations.responder_line import alert_line, clean, position_text
 
@@ -70,11 +70,17 @@ def test_an_unknown_position_is_said_and_never_made_up() -> None:
     assert "  位置不明  " in alert_line(a_body(position=None), "ja")
 
 
+def a_call(login: str, name: str) -> Call:
+    return Call(login=login, name=name, team=None, step=1, at_us=1_795_390_865_123_456, passed=(login,), teams=())
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"revision": 3}, "(更新 第3版)"),
         ({"revision": 2, "cleared_at_us": 1}, "(解消)"),
+        ({"revision": 2, "call": a_call("mori", "森 由美")}, "(呼び出し: 森 由美)"),
+        ({"revision": 2, "call": a_call(EVERYBODY, "")}, "(呼び出し: 全員(当直者なし))"),
         (
             {"revision": 2, "acknowledged_at_us": 1_795_390_865_123_456, "acknowledged_by": "sato"},
             "(当直確認: sato)",
