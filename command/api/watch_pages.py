@@ -148,12 +148,19 @@ class _Board:
         self._names = {area.slug: area.name_ja if reader.language == "ja" else area.name_en for area in areas}
 
     def now(self) -> str:
-        """Who is on duty, in the order in which they are called."""
-        reader = self._reader
+        """Who holds the watch, and who is on duty, in the order in which they are called."""
+        reader, holder = self._reader, self._watch.holder
+        held = reader.t("watch.holder_nobody")
+        if holder is not None:
+            held = reader.t("watch.holder_is", who=holder.name, time=jst_minute(holder.since_us))
+        link = ""
+        if reader.person.may(Permission.READ_INCIDENTS):
+            link = f' <a href="/handover">{reader.t("watch.to_handover")}</a>'
+        facts = f"<dl><dt>{reader.t('watch.holder')}</dt><dd>{held}{link}</dd></dl>"
         there = self._watch.on_duty(self._now_us)
         if not there:
             empty = "watch.none_now" if self._watch.began_us is not None else "watch.no_roster"
-            return f'<p class="error">{reader.t(empty)}</p>'
+            return facts + f'<p class="error">{reader.t(empty)}</p>'
         heads = "".join(
             f'<th scope="col">{reader.t(f"watch.{key}")}</th>'
             for key in ("role", "person", "team", "areas", "skills", "until_title")
@@ -165,7 +172,7 @@ class _Board:
             f"<td>{jst_minute(shift.until_us)}</td></tr>"
             for shift in there
         )
-        return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        return facts + f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
     def areas(self, shift: Shift) -> str:
         if not shift.areas:

@@ -18,6 +18,8 @@ from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
+from command.api.handover import add_handover_problems, handover_router
+from command.api.handover_desk import handover_desk_router
 from command.api.incidents import incidents_router
 from command.api.keys import keys_router
 from command.api.live import live_router
@@ -101,6 +103,7 @@ def make_web(
     add_note_problems(web)
     add_facility_problems(web)
     add_roster_problems(web)
+    add_handover_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
@@ -115,6 +118,8 @@ def make_web(
         notes_router(console),
         roster_router(console),
         watch_router(console),
+        handover_router(console, accounts),
+        handover_desk_router(console, accounts),
         search_router(console),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),

@@ -39,6 +39,7 @@ from command.operations.console_keys import PersonKeys
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
+from command.operations.handover import HandoverDesk
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.notes import NoteBook
 from command.operations.people import Person
@@ -122,6 +123,7 @@ class Console:
         self.silences: tuple[Silence, ...] = ()
         self.watch = WatchNow()
         self.roster = RosterBook(engine, realm, clock=clock, teams=teams)
+        self.handover = HandoverDesk(engine, realm, clock=clock)
         self.escalation = escalation or EscalationRules()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)

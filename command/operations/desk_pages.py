@@ -20,6 +20,7 @@ class DeskPage:
 DESK_PAGES: Final = (
     DeskPage(path="/account", title="account.title"),
     DeskPage(path="/watch", title="watch.title", needs=Permission.WATCH),
+    DeskPage(path="/handover", title="handover.title", needs=Permission.READ_INCIDENTS),
     DeskPage(path="/people", title="people.title", needs=Permission.MANAGE_PEOPLE),
 )
 
