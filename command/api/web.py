@@ -27,6 +27,7 @@ from command.api.people import people_router
 from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
+from command.api.responses import responses_router
 from command.api.schema import PROBLEMS, describe
 from command.api.search import search_router
 from command.api.silences import silences_router
@@ -103,6 +104,7 @@ def make_web(
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
+        responses_router(console),
         silences_router(console),
         keys_router(console.keys),
         incidents_router(console),

@@ -43,6 +43,7 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.responses import ResponseDesk
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -79,7 +80,8 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
+    answer; must not block.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Console:
         database_url: str,
         realm: Realm,
         clock: Clock,
+        teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
         process: str = "web",
     ) -> None:
@@ -117,6 +120,7 @@ class Console:
         self.silences: tuple[Silence, ...] = ()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
+        self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self._engine = engine
         self._database_url = database_url

@@ -217,7 +217,7 @@ def web(
     realm = Realm.parse("drill-console")
     migrate(engine)
     ensure_realm(engine, realm, clock=None)
-    console = Console(engine, database_url=database_url, realm=realm, clock=SystemClock())
+    console = Console(engine, database_url=database_url, realm=realm, clock=SystemClock(), teams=("duty", "tsushima"))
     accounts = Accounts(engine, rules=account_rules)
     first = accounts.ensure_first_admin()
     assert first is not None
