@@ -344,6 +344,8 @@ DELIVERY: Final = Table(
     Column("attempted_at", Microseconds),
     Column("confirmed_at", Microseconds),
     Column("last_error", SafeText),
+    Column("next_attempt_at", Microseconds),
+    Column("resent_at", Microseconds),
 )
 
 SOURCE_HEALTH: Final = Table(
