@@ -102,6 +102,7 @@ class Permission(StrEnum):
     ESCALATE_ALERTS = "escalate alerts"
     SILENCE_ALERTS = "silence alerts"
     EDIT_AREAS = "edit areas"
+    EDIT_RULES = "edit rules"
     WRITE_NOTES = "write notes"
     EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
@@ -120,6 +121,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_RULES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
