@@ -44,6 +44,7 @@ from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
 from command.operations.responses import ResponseDesk
+from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -108,6 +109,7 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.rule_book = RuleBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
         self.note_book = NoteBook(engine, realm, clock=clock)

@@ -11,12 +11,14 @@ from playwright.sync_api import Page, expect
 
 from command.domain.alert import Severity
 from command.i18n import LANGUAGES
-from command.store.engine import shared_session
+from command.store.engine import realm_session, shared_session
 from command.store.facilities import save_shipped
+from command.store.rules import put_rule
 from maps.reference import reference_facilities
 
 AXE = Path("dashboards", "map", "node_modules", "axe-core", "axe.min.js")
 
+WATCH = {"name": "w", "area": "bay", "who_ja": "艇", "who_en": "boat", "subjects": ["mmsi:431000001"], "after_s": 60}
 RUN_AXE = """
 async () => {
   const found = [];
@@ -74,7 +76,12 @@ def test_no_page_of_the_people_has_a_finding(
     page.wait_for_selector("[role=alert]")
     examined.look("/login, refused")
     sign_in(page, web.url, login="admin", password=web.first_password)
-    for path in ("/account", "/account/second", "/people", "/password"):
+    with realm_session(web.engine, web.realm) as session:
+        put_rule(session, "geofence_absence", {"watches": [WATCH]}, "settings", 1)
+        put_rule(session, "geofence_dwell", {}, "settings", 1)
+        put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="演習")
+    rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence")
+    for path in ("/account", "/account/second", "/people", *rules, "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)
