@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from command.bus.broker import BrokerUnavailable, TopologyMismatch
 from command.bus.consumer import Consumer, Message
+from command.bus.dead_letters import republish_dead_letters
 from command.bus.declare import declare_topology, remove_bindings
 from command.bus.depths import QueueDepth, QueueWatch, queue_depths
 from command.bus.publisher import AlertPublisher, BatchPublisher, Outcome, OutcomeKind
@@ -52,6 +53,7 @@ __all__ = [
     "observation_topology",
     "queue_depths",
     "remove_bindings",
+    "republish_dead_letters",
     "team_bindings",
     "team_queue",
 ]

@@ -35,6 +35,7 @@ from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
+from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
@@ -79,7 +80,7 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    queue_depths: messages by queue, None where the broker does not answer; must not block. republish: see DeliveryDesk.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Console:
         realm: Realm,
         clock: Clock,
         queue_depths: QueueDepths = lambda: None,
+        republish: Republish = no_broker,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -118,6 +120,7 @@ class Console:
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
+        self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
         self._engine = engine
         self._database_url = database_url
         self._queue_depths = queue_depths

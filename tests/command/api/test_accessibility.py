@@ -76,7 +76,7 @@ def test_no_page_of_the_people_has_a_finding(
     page.wait_for_selector("[role=alert]")
     examined.look("/login, refused")
     sign_in(page, web.url, login="admin", password=web.first_password)
-    for path in ("/account", "/account/second", "/people", "/password"):
+    for path in ("/account", "/account/second", "/people", "/deliveries", "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)
