@@ -8,12 +8,13 @@ reach gets it once. A stored delivery has them all in its routing_key, the alert
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
-from alerts.message import ALERT, InvalidMessage, alert_body, check_body, encode
+from alerts.channel import AMQP, plan_alert
+from alerts.message import ALERT, encode
 from alerts.pipeline import Notice, PlannedDelivery
-from command.domain.alert import EVERYBODY, Alert, routing_key
-from command.domain.ids import delivery_id
+from command.domain.alert import call_key
 
 
 class Publish(Protocol):
@@ -22,41 +23,19 @@ class Publish(Protocol):
     def __call__(self, body: bytes, *, routing_key: str, message_id: str, copies: tuple[str, ...] = ()) -> bool: ...
 
 
-def calling_keys(alert: Alert) -> tuple[str, ...]:
-    """The further keys of an alert: one for each team that was called about it so far."""
-    teams = () if alert.call is None else alert.call.teams
-    word = alert.severity.word
-    return tuple(f"call-all.{word}" if team == EVERYBODY else f"call.{team}.{word}" for team in teams)
-
-
 class AmqpChannel:
     """The channel `amqp`. The message_id is the delivery's id, so a message sent again is known as the same one."""
 
-    name: ClassVar[str] = "amqp"
+    name: ClassVar[str] = AMQP
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
 
     def plan(self, notice: Notice) -> PlannedDelivery:
-        """The delivery of a notice. One that breaks the schema says so in `problem`: it is kept as dead, not lost."""
-        alert = notice.alert
-        body: Mapping[str, Any] = {}
-        problem: str | None = None
-        try:
-            body = alert_body(alert, area_name=notice.area_name)
-            check_body(body, kind=ALERT)
-        except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
-            problem = f"{type(exc).__name__}: {exc}"
-        return PlannedDelivery(
-            delivery_id=delivery_id(alert.alert_id, alert.revision, self.name),
-            alert_id=alert.alert_id,
-            revision=alert.revision,
-            severity=alert.severity,
-            channel=self.name,
-            routing_key=" ".join((routing_key(alert), *calling_keys(alert))),
-            body=body,
-            problem=problem,
-        )
+        """The delivery of a notice, with the keys of the teams that were called about it."""
+        plan, alert = plan_alert(notice, channel=self.name), notice.alert
+        called = () if alert.call is None else alert.call.teams
+        return replace(plan, routing_key=" ".join((plan.routing_key, *(call_key(t, alert.severity) for t in called))))
 
     def send(self, *, delivery: str, key: str, body: Mapping[str, Any]) -> bool:
         """Publish one stored delivery; False: not now. Raises InvalidMessage: not ever."""

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from command.domain.geo import Position
+from command.domain.response import TeamResponse
 
 
 class Severity(IntEnum):
@@ -72,6 +73,8 @@ class AlertEventKind(StrEnum):
     """An escalation was taken back."""
     CALLED = "called"
     """Nobody acknowledged it in time, and somebody of the roster was called."""
+    RESPONDED = "responded"
+    """A team stands otherwise with it than before."""
 
 
 EVERYBODY: Final = "*"
@@ -136,8 +139,18 @@ class Alert:
     """Since when it waits for somebody to acknowledge it; None where somebody did."""
     call: Call | None = None
     """The last call about it since it waits, kept when it was answered."""
+    responses: tuple[TeamResponse, ...] = ()
+    """Where each team stands that has answered, by its name."""
 
 
 def routing_key(alert: Alert) -> str:
     """`alert.<severity>.<area or none>.<rule>`."""
     return f"alert.{alert.severity.word}.{alert.area or 'none'}.{alert.rule}"
+
+
+def call_key(team: str, severity: Severity) -> str:
+    """By which a call of somebody of a team reaches its queue, whatever it is bound to: `call.<team>.<severity>`.
+
+    With EVERYBODY, by which a call of everybody reaches every team: `call-all.<severity>`.
+    """
+    return f"call-all.{severity.word}" if team == EVERYBODY else f"call.{team}.{severity.word}"

@@ -13,6 +13,7 @@ from typing import Final
 
 from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.clock import US_PER_S
+from command.domain.response import TeamState
 from command.domain.roster import Shift, WatchRole
 
 _MINUTE_US: Final = 60 * US_PER_S
@@ -90,12 +91,20 @@ def next_call_at_us(alert: Alert, rules: EscalationRules, *, began_us: int) -> i
     began_us: when the roster was first written; before that nobody could have been called.
     """
     within_us = rules.within_us.get(alert.severity)
-    if within_us is None or alert.acknowledged_at_us is not None or alert.cleared_at_us is not None:
+    if within_us is None or alert.acknowledged_at_us is not None or alert.cleared_at_us is not None or _answered(alert):
         return None
     if alert.call is not None:
         return alert.call.at_us + within_us
     since_us = alert.opened_at_us if alert.waiting_since_us is None else alert.waiting_since_us
     return max(since_us, began_us) + within_us
+
+
+def _answered(alert: Alert) -> bool:
+    """Whether a team that was called has answered, before or after the call, and not declined: then somebody has it."""
+    teams = () if alert.call is None else alert.call.teams
+    return any(
+        each.state is not TeamState.DECLINED and (each.team in teams or EVERYBODY in teams) for each in alert.responses
+    )
 
 
 def next_call(

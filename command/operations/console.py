@@ -36,6 +36,7 @@ from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
+from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
@@ -45,7 +46,9 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.responses import ResponseDesk
 from command.operations.roster import RosterBook, WatchNow, read_watch
+from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -82,8 +85,9 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block. teams: those of the
-    settings. escalation: when whom is called about an alert that nobody acknowledges, as dispatch has it.
+    teams: the names of those that answer alerts and that may be called. queue_depths: messages by queue, None where the
+    broker does not answer; must not block. republish: see DeliveryDesk. escalation: when whom is called about an alert
+    that nobody acknowledges, as dispatch has it.
     """
 
     def __init__(
@@ -93,8 +97,9 @@ class Console:
         database_url: str,
         realm: Realm,
         clock: Clock,
-        queue_depths: QueueDepths = lambda: None,
         teams: Sequence[str] = (),
+        queue_depths: QueueDepths = lambda: None,
+        republish: Republish = no_broker,
         escalation: EscalationRules | None = None,
         process: str = "web",
     ) -> None:
@@ -111,6 +116,7 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.rule_book = RuleBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
         self.note_book = NoteBook(engine, realm, clock=clock)
@@ -127,9 +133,10 @@ class Console:
         self.escalation = escalation or EscalationRules()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
+        self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
-        self._engine = engine
-        self._database_url = database_url
+        self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
+        self._engine, self._database_url = engine, database_url
         self._queue_depths = queue_depths
         self._process = process
         self._host = SystemClock()
@@ -142,7 +149,7 @@ class Console:
         self._read_at_s = monotonic()
         self._stop = threading.Event()
         self._caught_up = threading.Event()
-        self._incidents_lock = threading.Lock()
+        self._reading_lock = threading.Lock()
         self._places: dict[tuple[str | None, Position | None], str] = {}
         self._handled: Mapping[uuid.UUID, Incident] = {}
         self._thread: threading.Thread | None = None
@@ -416,7 +423,7 @@ class Console:
         self._take_alerts(alerts)
 
     def _read_incidents(self, *, told: bool) -> None:
-        with self._incidents_lock:  # an older reading never takes the place of a newer one
+        with self._reading_lock:  # an older reading never takes the place of a newer one
             with realm_session(self._engine, self.realm) as session:
                 incidents = tuple(
                     list_incidents(session, limit=INCIDENT_LIMIT, wanted=IncidentFilter(states=OPEN_STATES))
@@ -470,10 +477,11 @@ class Console:
         self._store_is(connected=True)
 
     def _read_watch(self, session: Session) -> None:
-        watch = read_watch(session, self.clock.now_us())
-        if watch.began_us != self.watch.began_us:
-            self.alerts_revision += 1  # the alerts' drawer says when the next one is called
-        self.watch = watch
+        with self._reading_lock:  # an older reading never takes the place of a newer one
+            watch = read_watch(session, self.clock.now_us())
+            if watch.began_us != self.watch.began_us:
+                self.alerts_revision += 1  # the alerts' drawer says when the next one is called
+            self.watch = watch
 
     def watch_changed(self) -> None:
         """Somebody at this process changed the roster or took the watch: their next look shows it."""

@@ -27,7 +27,8 @@ from maps.areas import AreaIndex
 CALLER: Final = "dispatch"
 """Who acts, in the events of alerts."""
 LOOK_EVERY_S: Final = 1.0
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
+"""In a storm the worst come first, and dispatch goes on sending in between."""
 
 _log = structlog.get_logger(__name__)
 

@@ -101,7 +101,9 @@ class Permission(StrEnum):
     ASSIGN_ALERTS = "assign alerts"
     ESCALATE_ALERTS = "escalate alerts"
     SILENCE_ALERTS = "silence alerts"
+    RESPOND = "answer for a team"
     EDIT_AREAS = "edit areas"
+    EDIT_RULES = "edit rules"
     WRITE_NOTES = "write notes"
     EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
@@ -113,6 +115,7 @@ class Permission(StrEnum):
     EDIT_ROSTER = "edit the roster"
     HAND_OVER = "hand over the watch"
     MANAGE_PEOPLE = "manage people"
+    RESEND_DELIVERIES = "resend deliveries"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
@@ -121,7 +124,9 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.RESPOND: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_RULES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(
@@ -137,6 +142,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.EDIT_ROSTER: frozenset({Role.MANAGER, Role.ADMIN}),
     Permission.HAND_OVER: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
+    Permission.RESEND_DELIVERIES: frozenset({Role.OFFICER, Role.ADMIN}),
 }
 
 

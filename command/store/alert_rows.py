@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping
 from command.domain.alert import Alert, Call, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
+from command.domain.response import TeamResponse, TeamState
 from command.store.jsonb import json_text
 from command.store.tables import ALERT
 from command.store.types import lon_lat, point, position_of
@@ -65,6 +66,7 @@ def alert_columns(alert: Alert) -> dict[str, Any]:
         "evidence": list(alert.evidence),
         "called_at": None if alert.call is None else alert.call.at_us,
         "called": call_json(alert.call),
+        "responses": [_response_json(each) for each in alert.responses],
     }
 
 
@@ -79,6 +81,7 @@ def alert_of(columns: RowMapping, realm: Realm) -> Alert:
         because_params=columns["because_params"],
         evidence=tuple(columns["evidence"]),
         call=call_from_json(columns["called"]),
+        responses=tuple(_response(each) for each in columns["responses"]),
         **{name: columns[name] for name in _SAME},
         **{f"{name}_us": columns[name] for name in _TIMES},
     )
@@ -94,16 +97,17 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "severity": int(alert.severity),
         "rule_severity": _number(alert.rule_severity),
-        "position": None if alert.position is None else [alert.position.lon, alert.position.lat],
+        "position": _place(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": [observation_id.hex() for observation_id in alert.evidence],
         "call": call_json(alert.call),
+        "responses": [_response_json(each) for each in alert.responses],
     }
 
 
 def alert_from_json(kept: Mapping[str, Any]) -> Alert:
     """The alert that alert_json made this of; of an event that is older than a field, the field's default."""
-    track_id, position = kept["track_id"], kept["position"]
+    track_id = kept["track_id"]
     return Alert(
         **{
             **kept,
@@ -111,9 +115,10 @@ def alert_from_json(kept: Mapping[str, Any]) -> Alert:
             "track_id": None if track_id is None else uuid.UUID(track_id),
             "severity": Severity(kept["severity"]),
             "rule_severity": _severity(kept.get("rule_severity")),
-            "position": None if position is None else Position(lon=position[0], lat=position[1]),
+            "position": _position(kept["position"]),
             "evidence": tuple(bytes.fromhex(observation_id) for observation_id in kept["evidence"]),
             "call": call_from_json(kept.get("call")),
+            "responses": tuple(_response(each) for each in kept.get("responses", ())),
         }
     )
 
@@ -125,6 +130,37 @@ def call_json(call: Call | None) -> dict[str, Any] | None:
 
 def call_from_json(kept: Mapping[str, Any] | None) -> Call | None:
     return None if kept is None else Call(**{**kept, "passed": tuple(kept["passed"]), "teams": tuple(kept["teams"])})
+
+
+def _response_json(response: TeamResponse) -> dict[str, Any]:
+    return {
+        "team": response.team,
+        "state": response.state.value,
+        "response_id": str(response.response_id),
+        "responder": response.responder,
+        "answered_at_us": response.answered_at_us,
+        "comment": response.comment,
+        "position": _place(response.position),
+    }
+
+
+def _response(kept: Mapping[str, Any]) -> TeamResponse:
+    return TeamResponse(
+        **{
+            **kept,
+            "state": TeamState(kept["state"]),
+            "response_id": uuid.UUID(kept["response_id"]),
+            "position": _position(kept["position"]),
+        }
+    )
+
+
+def _place(position: Position | None) -> list[float] | None:
+    return None if position is None else [position.lon, position.lat]
+
+
+def _position(kept: list[float] | None) -> Position | None:
+    return None if kept is None else Position(lon=kept[0], lat=kept[1])
 
 
 def _number(severity: Severity | None) -> int | None:

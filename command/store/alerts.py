@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, false, func, insert, not_, or_, select
+from sqlalchemy import Row, and_, false, func, insert, not_, or_, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,18 @@ from command.store.tables import ALERT, ALERT_EVENT, ALERT_OUTBOX
 
 MAX_ALERTS: Final = 10_000
 """No query gives more alerts than this, whatever its limit."""
+
+
+_UNANSWERED: Final = text(
+    """
+    (called IS NULL OR NOT EXISTS (
+        SELECT FROM jsonb_array_elements(responses) AS stands
+        WHERE stands ->> 'state' <> 'declined'
+            AND (called -> 'teams' @> jsonb_build_array(stands -> 'team') OR called -> 'teams' @> '["*"]')
+    ))
+    """
+)
+"""Of a row of `alert`: what escalation.next_call_at_us sees in it."""
 
 
 class UnknownAlert(LookupError):
@@ -141,6 +153,7 @@ def _applied(
         assigned_to=before.assigned_to,
         assigned_by=before.assigned_by,
         assigned_at_us=before.assigned_at_us,
+        responses=before.responses,
         track_id=finding.track_id or before.track_id,
         position=finding.position or before.position,
         evidence=tuple(dict.fromkeys((*before.evidence, *finding.evidence))),
@@ -300,7 +313,8 @@ def open_alerts_by_severity(session: Session) -> dict[Severity, tuple[int, int]]
 def alerts_to_call(
     session: Session, since_us: Mapping[Severity, int], *, silenced: Sequence[Matcher], limit: int
 ) -> list[uuid.UUID]:
-    """Alerts that wait to be acknowledged, and that nobody was called about, since the time given for their severity.
+    """Alerts that wait to be acknowledged, and that nobody was called about, since the time given for their severity;
+    without those that a team which was called has answered and not declined.
 
     The worst first, then those that wait longest. since_us: by severity; alerts of a severity that is not in it are
     left out, and so are those of `silenced` that a silence can keep quiet.
@@ -318,7 +332,7 @@ def alerts_to_call(
         for m in silenced
     ]
     query = select(ALERT.c.alert_id).where(
-        ALERT.c.acknowledged_at.is_(None), ALERT.c.cleared_at.is_(None), or_(false(), *waiting)
+        ALERT.c.acknowledged_at.is_(None), ALERT.c.cleared_at.is_(None), or_(false(), *waiting), _UNANSWERED
     )
     if quiet:
         heard = or_(ALERT.c.severity == int(Severity.CRITICAL), ALERT.c.escalated_at.is_not(None))

@@ -16,6 +16,7 @@ from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.alert_acts import acknowledged, called, escalated
 from command.domain.clock import US_PER_S, from_us
 from command.domain.escalation import Callee, EscalationRules, line_up, next_call, next_call_at_us
+from command.domain.response import TeamResponse, TeamState
 from command.domain.roster import Shift, WatchRole, monday_of
 from command.i18n.times import JST
 
@@ -129,6 +130,23 @@ def test_a_silenced_alert_is_not_called_unless_it_is_critical() -> None:
     people, later_us = line("a"), OPENED_US + 100 * MINUTE_US
     assert call_at(replace(ALERT, severity=Severity.HIGH), people, later_us, silenced=True) is None
     assert call_at(ALERT, people, later_us, silenced=True) is not None
+
+
+@pytest.mark.parametrize("state", TeamState)
+def test_a_team_that_was_called_and_answers_has_it_unless_it_declines(state: TeamState) -> None:
+    people, later_us = line("a", "b"), OPENED_US + 100 * MINUTE_US
+    first = after(ALERT, people, OPENED_US + 3 * MINUTE_US)
+    for team, stops in (("a-team", state is not TeamState.DECLINED), ("b-team", False)):
+        stands = TeamResponse(
+            team=team,
+            state=state,
+            response_id=uuid.UUID(int=2),
+            responder="mori",
+            answered_at_us=OPENED_US,
+            comment="",
+            position=None,
+        )
+        assert (call_at(replace(first, responses=(stands,)), people, later_us) is None) == stops
 
 
 def test_after_an_outage_the_next_one_is_called_and_not_one_for_each_call_that_was_missed() -> None:

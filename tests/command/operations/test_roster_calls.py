@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,17 +16,19 @@ from sqlalchemy import Engine
 from alerts.message import ALERT, decode
 from command.bus import Binding, Consumer, Team, declare_topology, queue_depths, team_queue
 from command.domain.alert import Alert, AlertEventKind, Finding, FindingKind, Severity
+from command.domain.alert_acts import responded
 from command.domain.area import AreaKind
 from command.domain.clock import US_PER_S
 from command.domain.escalation import EscalationRules
 from command.domain.geo import Position
 from command.domain.people import Role, User
 from command.domain.realm import Realm
+from command.domain.response import TeamResponse, TeamState
 from command.domain.roster import Shift, WatchRole
 from command.domain.silence import Matcher, Silence
 from command.operations import dispatch
 from command.operations.escalation import Caller
-from command.store.alerts import acknowledge_alert, alert_events, get_alert, record_findings
+from command.store.alerts import acknowledge_alert, act_on_alerts, alert_events, get_alert, record_findings
 from command.store.areas import put_area
 from command.store.deliveries import pending_deliveries
 from command.store.engine import make_engine, realm_session, shared_session
@@ -202,6 +205,36 @@ def test_a_silence_holds_calls_back_and_what_clears_and_comes_again_waits_anew(w
     watch.clock.us += 5 * MINUTE_US
     again = watch.alert(Severity.HIGH, kind=FindingKind.REVISED, because_params={"n": 2}, **facts)
     assert (again.call, again.waiting_since_us) == (None, watch.clock.us)
+
+
+def test_the_answer_of_a_team_that_was_called_stops_the_calls_until_it_declines(watch: Watch) -> None:
+    watch.duty("sato", team="boats")
+    alert = watch.alert()
+
+    def answers(team: str, state: TeamState) -> None:
+        stands = TeamResponse(
+            team=team,
+            state=state,
+            response_id=uuid.uuid4(),
+            responder="mori",
+            answered_at_us=watch.clock.us,
+            comment="",
+            position=None,
+        )
+        act = partial(responded, response=stands, now_us=watch.clock.us)
+        with realm_session(watch.engine, watch.realm) as session:
+            act_on_alerts(session, [alert.alert_id], act, kind=AlertEventKind.RESPONDED, by=team)
+
+    # given an answer of a team that nobody called
+    answers("hikers", TeamState.ACCEPTED)
+    assert watch.pass_minutes(3) == 1
+    # when the team of who was called accepts, then nobody else is called, however long it takes
+    answers("boats", TeamState.ACCEPTED)
+    assert watch.pass_minutes(60) == 0
+    # and when it has to turn back, the next one is
+    answers("boats", TeamState.DECLINED)
+    assert watch.calls() == 1
+    assert called(watch.now(alert)) == "2 chief"
 
 
 def test_a_shift_is_only_ever_added_to(watch: Watch) -> None:
