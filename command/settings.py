@@ -223,6 +223,8 @@ class Settings(_Part):
     web: WebSettings = WebSettings()
     people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
+    alerts_policy: Path | None = None
+    """Routes, groups, inhibitions and quiet hours of alerts (docs/alerts.md); None for those of the program."""
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}
     assets: tuple[AssetSettings, ...] = ()

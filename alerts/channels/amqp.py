@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Protocol
 
 from alerts.message import ALERT, InvalidMessage, alert_body, check_body, encode
 from alerts.pipeline import Notice, PlannedDelivery
-from command.domain.alert import routing_key
-from command.domain.ids import delivery_id
 
 
 class Publish(Protocol):
@@ -21,6 +19,7 @@ class AmqpChannel:
     """The channel `amqp`. The message_id is the delivery's id, so a message sent again is known as the same one."""
 
     name: ClassVar[str] = "amqp"
+    digests: ClassVar[bool] = True
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
@@ -31,17 +30,19 @@ class AmqpChannel:
         body: Mapping[str, Any] = {}
         problem: str | None = None
         try:
-            body = alert_body(alert, area_name=notice.area_name)
+            body = alert_body(
+                alert, area_name=notice.area_name, place=notice.place, owner=notice.owner, grouped=notice.grouped
+            )
             check_body(body, kind=ALERT)
         except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
             problem = f"{type(exc).__name__}: {exc}"
         return PlannedDelivery(
-            delivery_id=delivery_id(alert.alert_id, alert.revision, self.name),
+            delivery_id=notice.message_id(self.name),
             alert_id=alert.alert_id,
             revision=alert.revision,
             severity=alert.severity,
             channel=self.name,
-            routing_key=routing_key(alert),
+            routing_key=notice.routing_key,
             body=body,
             problem=problem,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -63,8 +64,9 @@ def run(
     teams: Sequence[Team],
     clock: Clock,
     stop: threading.Event,
+    policy_file: Path | None = None,
 ) -> None:
-    """Dispatch the realm's alerts until `stop` is set.
+    """Dispatch the realm's alerts until `stop` is set. policy_file: None for the policy that comes with the program.
 
     A database or broker that is away is waited for, for ever; deliveries wait in the store meanwhile.
     """
@@ -86,6 +88,7 @@ def run(
             topology=topology,
             wake=wake,
             unbind=lambda bindings: remove_bindings(amqp_url, realm.vhost, bindings),
+            policy_file=policy_file,
         )
         helpers = [
             threading.Thread(target=_listen, args=(database_url, realm, wake, ending), name="dispatch listen"),

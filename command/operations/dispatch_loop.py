@@ -6,16 +6,15 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from alerts.channels.amqp import AmqpChannel
-from alerts.message import HEARTBEAT, AreaName, DispatchState, InvalidMessage, encode, heartbeat_body
-from alerts.pipeline import PlannedDelivery, Surroundings, plan_deliveries
+from alerts.message import HEARTBEAT, DispatchState, InvalidMessage, encode, heartbeat_body
 from command.bus import (
     ALERT_DEAD_LETTERS,
     REOPEN_FRACTION,
@@ -32,28 +31,20 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.notice import Fate
 from command.domain.realm import Realm
 from command.operations.outgoing import LIMIT, Outgoing
+from command.operations.planning import Planning
 from command.operations.team_bindings import described, stale_bindings, teams_described
-from command.store.areas import areas_revision, latest_areas
-from command.store.deliveries import (
-    Delivery,
-    DeliveryState,
-    count_pending,
-    events_without_delivery,
-    mark_delivered,
-    mark_failed,
-    pending_deliveries,
-    save_deliveries,
-)
+from command.store.deliveries import DeliveryState, count_pending, mark_delivered, mark_failed, pending_deliveries
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.health import list_heartbeats, save_heartbeat
+from command.store.notices import Account, account
 
 PROCESS: Final = "dispatch"
 ROW_EVERY_S: Final = 2.0
 POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
-_PLAN_AT_ONCE: Final = 200
 _DEPTHS_TRUSTED_S: Final = 10.0
 _REASONS: Final[Mapping[OutcomeKind, str]] = {
     OutcomeKind.REFUSED: "a team's queue is full; sent again when there is room",
@@ -78,6 +69,7 @@ class DispatchLoop:
         topology: Topology,
         wake: threading.Event,
         unbind: Callable[[Sequence[BindSpec]], None],
+        policy_file: Path | None = None,
     ) -> None:
         self._engine, self._realm, self._teams, self._clock = engine, realm, teams, clock
         self._publisher, self._watch, self._topology = publisher, watch, topology
@@ -87,8 +79,10 @@ class DispatchLoop:
         self._outgoing = Outgoing()
         self._failures: dict[uuid.UUID, str] = {}
         self._dead: set[uuid.UUID] = set()
-        self._area_names: Mapping[str, AreaName] = {}
-        self._areas_revision: int | None = None
+        self._planning = Planning(
+            engine, realm, clock=clock, channels=list(self._channels.values()), policy_file=policy_file
+        )
+        self._account = Account(taken=0, ended={}, pending={})
         self._waiting = 0
         self._loaded_at_s = self._told_at_s = -POLL_S - ROW_EVERY_S
         self._looked_at_s = monotonic()
@@ -134,27 +128,12 @@ class DispatchLoop:
         return encode(body, kind=HEARTBEAT)
 
     def _plan(self) -> None:
-        """Turn the outbox into deliveries, in one transaction."""
-        with realm_session(self._engine, self._realm) as session:
-            alerts = events_without_delivery(session, _PLAN_AT_ONCE)
-            if not alerts:
-                return
-            around = Surroundings(area_names=self._names(session), channels=list(self._channels.values()))
-            planned = plan_deliveries(alerts, around)
-            now_us = self._clock.now_us()
-            deliveries = [_stored(plan, now_us) for plan in planned]
-            save_deliveries(session, deliveries, planned=alerts)
-        self._bury({plan.delivery_id: plan.problem for plan in planned if plan.problem is not None})
-        self._outgoing.take(d for d in deliveries if d.delivery_id not in self._dead)
-        if len(alerts) == _PLAN_AT_ONCE:  # there may be more: send these first, then look again at once
+        """Turn the outbox and what waited into deliveries."""
+        planned = self._planning.round()
+        self._bury({d.delivery_id: d.last_error for d in planned.deliveries if d.last_error is not None})
+        self._outgoing.take(d for d in planned.deliveries if d.delivery_id not in self._dead)
+        if planned.more:  # send these first, then look again at once
             self._wake.set()
-
-    def _names(self, session: Session) -> Mapping[str, AreaName]:
-        revision = areas_revision(session)
-        if revision != self._areas_revision:
-            self._area_names = {a.slug: AreaName(ja=a.name_ja, en=a.name_en) for a in latest_areas(session)}
-            self._areas_revision = revision
-        return self._area_names
 
     def _send(self) -> None:
         """Publish what is due until the window is full or the broker away."""
@@ -237,6 +216,7 @@ class DispatchLoop:
             return
         with realm_session(self._engine, self._realm) as session:
             self._waiting = max(0, count_pending(session) - len(self._dead))
+            self._account = account(session)
             save_heartbeat(session, PROCESS, now_us=time_ns() // 1_000, pid=os.getpid(), detail=self._detail())
         self._told_at_s = monotonic()
 
@@ -244,6 +224,11 @@ class DispatchLoop:
         age_s = self._watch.age_s
         return {
             "state": self.state().value,
+            "trouble": self._planning.trouble,
+            "account": {
+                "taken": self._account.taken,
+                **{fate.value: self._account.ended.get(fate, 0) + self._account.pending.get(fate, 0) for fate in Fate},
+            },
             "waiting": self._waiting,
             "dead": len(self._dead),
             "in_flight": self._publisher.in_flight,
@@ -278,17 +263,3 @@ class DispatchLoop:
             if (queue := team_queue(team.name, severity)) in depths
             and depths[queue].ready > REOPEN_FRACTION * (self._topology.limit_of(queue) or depths[queue].ready + 1)
         }
-
-
-def _stored(plan: PlannedDelivery, now_us: int) -> Delivery:
-    return Delivery(
-        delivery_id=plan.delivery_id,
-        alert_id=plan.alert_id,
-        revision=plan.revision,
-        channel=plan.channel,
-        routing_key=plan.routing_key,
-        body=plan.body,
-        created_at_us=now_us,
-        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.FAILED,
-        last_error=plan.problem,
-    )
