@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Final, Protocol
 
-from alerts.message import AreaName, Grouped, event_of
+from alerts.message import AreaName, Grouped
 from alerts.policy import DEFAULT_KEY, InhibitionConfig, Policy, Route, labels_of, pressing
-from command.domain.alert import Alert, AlertEventKind, Severity
+from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.ids import delivery_id, group_delivery_id
 from command.domain.notice import Cause, Entry, Fate, Group, Standing, Told
@@ -133,13 +133,12 @@ class Surroundings:
     silences: Sequence[Silence] = ()
     released: Sequence[tuple[Alert, str]] = ()
     """Held back before, on the named route; what held them is over, or has to be looked at again."""
+    acts: Collection[tuple[uuid.UUID, int]] = frozenset()
+    """The revisions that people made: an acknowledgement, a team's answer."""
     place_of: Callable[[Position | None], AreaName | None] = lambda position: None
     owners: Callable[[Sequence[Alert]], Sequence[str | None]] = field(
         default=lambda alerts: [alert.area for alert in alerts]
     )
-
-    def with_released(self, released: Sequence[tuple[Alert, str]]) -> Surroundings:
-        return replace(self, released=released)
 
 
 Stage = Callable[[Sequence[Notice], Surroundings], Sequence[Notice]]
@@ -292,7 +291,8 @@ def group(notices: Sequence[Notice], around: Surroundings) -> Sequence[Notice]:
             group_id=group_id, route=notice.on_route, labels=notice.route.group_labels(alert, notice.labels)
         )
         if notice.cause is None and not notice.at_once:
-            now = _joined(now, notice.route, alert, around.now_us)
+            acted = any((alert.alert_id, revision) in around.acts for revision in notice.revisions)
+            now = _joined(now, notice.route, alert.severity, around.now_us, acted=acted)
         groups[group_id] = now
         entries.extend(
             Entry(
@@ -322,12 +322,12 @@ def _group_of(notice: Notice) -> uuid.UUID:
     return notice.group_id
 
 
-def _joined(now: Group, way: Route, alert: Alert, now_us: int) -> Group:
+def _joined(now: Group, way: Route, severity: Severity, now_us: int, *, acted: bool) -> Group:
     """The group after a notice joined it: a new one waits for `group_wait`, a told one for the end of its interval. One
     that becomes worse is told at once, and so is what a person did: somebody waits for the answer."""
-    worse = now.worst is not None and alert.severity > now.worst
-    worst = alert.severity if now.worst is None else max(now.worst, alert.severity)
-    if worse or event_of(alert) is AlertEventKind.ACKNOWLEDGED:
+    worse = now.worst is not None and severity > now.worst
+    worst = severity if now.worst is None else max(now.worst, severity)
+    if worse or acted:
         return replace(now, due_us=now_us, worst=worst)
     if now.due_us is not None:
         return replace(now, worst=worst)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from alerts.channels.amqp import AmqpChannel
+from alerts.channel import AMQP
 from alerts.message import ALERT, MAX_BODY_BYTES, InvalidMessage, alert_of_body, decode
 from alerts.policy import Policy, default_policy
 from command.app.program import opened, teams_of
@@ -20,17 +20,18 @@ from command.settings import BadSettings, Settings
 from command.store.engine import StoreNotMigrated, StoreUnavailable
 from command.store.realms import UnknownRealm
 
-CHANNELS = (AmqpChannel.name,)
+
+def _channels(settings: Settings) -> tuple[str, ...]:
+    return (AMQP, *(str(table.get("name")) for table in settings.channels))
 
 
-def check_policy(file: Path) -> str:
-    """What a good policy file holds, in one line. Raises BadPolicy."""
-    policy = read_policy(file)
-    if unknown := policy.unknown_channels(CHANNELS):
+def check_policy(settings: Settings, file: Path) -> str:
+    """What a good policy file holds, in one line. Raises BadPolicy; BadSettings for a channel that is not set up."""
+    policy, channels = read_policy(file), _channels(settings)
+    if unknown := policy.unknown_channels(channels):
         route, names = next(iter(unknown.items()))
-        raise BadSettings(
-            f"{file}: route {route}: no channel {names[0]!r} is set up; choose from {', '.join(CHANNELS)}"
-        )
+        known = ", ".join(channels)
+        raise BadSettings(f"{file}: route {route}: no channel {names[0]!r} is set up; choose from {known}")
     return f"{file}: good; routes {', '.join(policy.by_name)}; {len(policy.inhibitions)} inhibitions"
 
 
@@ -49,7 +50,9 @@ def explain_route(settings: Settings, realm: Realm, file: Path, *, policy_file: 
             known = ask_store(program.engine, realm, alert, policy=policy, now_us=now_us)
     except (ServiceMissing, StoreUnavailable, StoreNotMigrated, UnknownRealm):
         now_us, known = SystemClock().now_us(), Known(owner=alert.area, asked=False)
-    yield from explained(alert, known, policy=policy, teams=teams_of(settings), channels=CHANNELS, now_us=now_us)
+    yield from explained(
+        alert, known, policy=policy, teams=teams_of(settings), channels=_channels(settings), now_us=now_us
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -38,6 +38,7 @@ def run_web(program: Program, stop: threading.Event) -> None:
             database_url=program.endpoints.database_url,
             realm=program.realm,
             clock=program.clock(stop),
+            teams=[team.name for team in program.teams],
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
         )
         accounts = Accounts(program.engine, rules=rules)

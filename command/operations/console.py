@@ -43,6 +43,8 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.responses import ResponseDesk
+from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -79,7 +81,8 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
+    answer; must not block.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Console:
         database_url: str,
         realm: Realm,
         clock: Clock,
+        teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
         process: str = "web",
     ) -> None:
@@ -105,6 +109,7 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.rule_book = RuleBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
         self.note_book = NoteBook(engine, realm, clock=clock)
@@ -117,6 +122,7 @@ class Console:
         self.silences: tuple[Silence, ...] = ()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
+        self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self._engine = engine
         self._database_url = database_url

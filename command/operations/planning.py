@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from command.store.notices import (
     lapsed,
     last_policy,
     open_alerts,
+    revisions_by_people,
 )
 from command.store.silences import silences_in_force
 from maps.areas import AreaIndex
@@ -92,14 +93,25 @@ class Places:
 
 
 class Planning:
-    """The planning of one realm. What it holds between two rounds is read anew at a start."""
+    """The planning of one realm. What it holds between two rounds is read anew at a start.
+
+    known_channels: names that a policy may use, also of channels that do not serve this realm.
+    """
 
     def __init__(
-        self, engine: Engine, realm: Realm, *, clock: Clock, channels: Sequence[Channel], policy_file: Path | None
+        self,
+        engine: Engine,
+        realm: Realm,
+        *,
+        clock: Clock,
+        channels: Sequence[Channel],
+        policy_file: Path | None,
+        known_channels: Collection[str] = (),
     ) -> None:
         self._engine, self._realm, self._clock = engine, realm, clock
         self._channels = channels
-        self._policy_file = PolicyFile(policy_file, channels=[channel.name for channel in channels])
+        known = {*known_channels, *(channel.name for channel in channels)}
+        self._policy_file = PolicyFile(policy_file, channels=known)
         self._places = Places()
         self._forgot_us = 0
         self.trouble: str | None = None
@@ -135,7 +147,8 @@ class Planning:
                 now_us=now_us,
                 limit=AT_ONCE,
             )
-            planned = plan_deliveries(alerts, around.with_released(released))
+            acts = revisions_by_people(session, alerts)
+            planned = plan_deliveries(alerts, replace(around, released=released, acts=acts))
             deliveries = [_stored(plan, now_us) for plan in planned]
             save_deliveries(session, deliveries, planned=alerts)
             book.close()
@@ -167,6 +180,6 @@ def _stored(plan: PlannedDelivery, now_us: int) -> Delivery:
         routing_key=plan.routing_key,
         body=plan.body,
         created_at_us=now_us,
-        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.FAILED,
+        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.DEAD,
         last_error=plan.problem,
     )

@@ -22,7 +22,7 @@ from command.domain.realm import Realm
 from command.store.alert_rows import READ, alert_from_json, alert_of
 from command.store.engine import realm_of
 from command.store.jsonb import json_text
-from command.store.tables import ALERT, INHIBITOR, NOTICE, NOTICE_GROUP, NOTICE_TOLD, PLANNER
+from command.store.tables import ALERT, ALERT_EVENT, INHIBITOR, NOTICE, NOTICE_GROUP, NOTICE_TOLD, PLANNER
 
 MAX_GROUPS: Final = 50
 """This many groups are told in one round."""
@@ -165,6 +165,19 @@ def lapsed(
         {"now": from_us(now_us), "in_force": list(in_force), "policy_at": from_us(policy_at_us), "most": limit},
     )
     return [(alert_from_json(row.alert), row.route) for row in rows]
+
+
+def revisions_by_people(session: Session, alerts: Sequence[Alert]) -> set[tuple[uuid.UUID, int]]:
+    """Those of the revisions that somebody made, by alert_id and revision."""
+    if not alerts:
+        return set()
+    rows = session.execute(
+        select(ALERT_EVENT.c.alert_id, ALERT_EVENT.c.revision).where(
+            ALERT_EVENT.c.alert_id == func.any(_uuids(alert.alert_id for alert in alerts)),
+            ALERT_EVENT.c.actor.is_not(None),
+        )
+    )
+    return {(row.alert_id, row.revision) for row in rows}
 
 
 def open_alerts(session: Session) -> list[Alert]:
