@@ -17,6 +17,7 @@ from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
+from command.api.deliveries import add_delivery_problems, deliveries_router, delivery_pages_router
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.keys import keys_router
@@ -102,6 +103,7 @@ def make_web(
     add_note_problems(web)
     add_facility_problems(web)
     add_rule_problems(web)
+    add_delivery_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
@@ -118,6 +120,8 @@ def make_web(
         places_router(console),
         notes_router(console),
         search_router(console),
+        deliveries_router(console.delivery_desk),
+        delivery_pages_router(console.delivery_desk, realm=console.realm),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),

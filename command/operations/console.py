@@ -35,6 +35,7 @@ from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
+from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
@@ -82,7 +83,7 @@ class Console:
     so a database that is away leaves the last picture standing, with its age.
 
     teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
-    answer; must not block.
+    answer; must not block. republish: see DeliveryDesk.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Console:
         clock: Clock,
         teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
+        republish: Republish = no_broker,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -124,6 +126,7 @@ class Console:
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
+        self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
         self._engine = engine
         self._database_url = database_url
         self._queue_depths = queue_depths

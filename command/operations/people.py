@@ -113,6 +113,7 @@ class Permission(StrEnum):
     LINK_TO_INCIDENTS = "link to incidents"
     MOVE_OWN_TASKS = "move tasks given to them"
     MANAGE_PEOPLE = "manage people"
+    RESEND_DELIVERIES = "resend deliveries"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
@@ -137,6 +138,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
+    Permission.RESEND_DELIVERIES: frozenset({Role.OFFICER, Role.ADMIN}),
 }
 
 
