@@ -469,8 +469,8 @@ class Watch(RuleBasedStateMachine):
 
     @invariant()
     def no_group_speaks_more_often_than_its_settings_allow(self) -> None:
-        # a group speaks at the end of its interval, at two rises of its severity at most, and when somebody acts; each time
-        # in a message a key, of which there are three here: low, medium and high
+        # a group speaks at the end of its interval, at two rises of its severity at most, and when somebody acts; each
+        # time in a message a key, of which there are three here: low, medium and high
         spoken: dict[str, Counter[tuple[int, int]]] = defaultdict(Counter)
         for moment, told in self.sent:
             repeat = told.body.get("grouped", {}).get("repeat", False)
