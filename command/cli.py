@@ -402,6 +402,53 @@ def _tell_import(lines: Sequence[str], *, failed: bool) -> None:
         raise typer.Exit(1)
 
 
+rules = typer.Typer(help="Rules: list, show, history, undo.", no_args_is_help=True)
+cli.add_typer(rules, name="rules")
+
+RuleName = Annotated[str, typer.Argument(help="The rule's name, as `rules list` shows it first.")]
+
+
+@rules.command("list")
+def rules_list(config: Config = None, realm: RealmName = "live") -> None:
+    """Show every rule: its name, whether it is on, the version that holds and who decided it."""
+    from command.app.rules import list_rules
+
+    for line in list_rules(_settings(config), _realm(realm)):
+        typer.echo(line)
+
+
+@rules.command("show")
+def rules_show(rule: RuleName, config: Config = None, realm: RealmName = "live") -> None:
+    """Show a rule's settings as they hold."""
+    from command.app.rules import show_rule
+
+    for line in show_rule(_settings(config), _realm(realm), rule):
+        typer.echo(line)
+
+
+@rules.command("history")
+def rules_history(rule: RuleName, config: Config = None, realm: RealmName = "live") -> None:
+    """Show a rule's versions, newest first: when, who, why, and what each changed."""
+    from command.app.rules import rule_history
+
+    for line in rule_history(_settings(config), _realm(realm), rule):
+        typer.echo(line)
+
+
+@rules.command("undo")
+def rules_undo(
+    rule: RuleName,
+    version: Annotated[int, typer.Argument(help="The older version that is to hold again.", min=1)],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the version and in the audit log.")],
+    config: Config = None,
+    realm: RealmName = "live",
+) -> None:
+    """Bring an older version of a rule back, as a new one. It is in force within seconds."""
+    from command.app.rules import undo_rule
+
+    typer.echo(undo_rule(_settings(config), _realm(realm), rule, version, reason=reason))
+
+
 facilities = typer.Typer(help="Facilities: bring them in from a file.", no_args_is_help=True)
 cli.add_typer(facilities, name="facilities")
 

@@ -17,6 +17,7 @@ from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
+from command.api.deliveries import add_delivery_problems, deliveries_router, delivery_pages_router
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.keys import keys_router
@@ -28,6 +29,8 @@ from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.responses import responses_router
+from command.api.rule_pages import rule_pages_router
+from command.api.rules import add_rule_problems, rules_router
 from command.api.schema import PROBLEMS, describe
 from command.api.search import search_router
 from command.api.silences import silences_router
@@ -99,6 +102,8 @@ def make_web(
     add_area_problems(web)
     add_note_problems(web)
     add_facility_problems(web)
+    add_rule_problems(web)
+    add_delivery_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
@@ -110,9 +115,13 @@ def make_web(
         incidents_router(console),
         tracks_router(console),
         areas_router(console),
+        rules_router(console),
+        rule_pages_router(console),
         places_router(console),
         notes_router(console),
         search_router(console),
+        deliveries_router(console.delivery_desk),
+        delivery_pages_router(console.delivery_desk, realm=console.realm),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from command.bus.broker import BrokerUnavailable, TopologyMismatch
 from command.bus.consumer import Consumer, Message
+from command.bus.dead_letters import republish_dead_letters
 from command.bus.declare import declare_topology, remove_bindings
 from command.bus.depths import QueueDepth, QueueWatch, queue_depths
 from command.bus.publisher import (
@@ -73,6 +74,7 @@ __all__ = [
     "queue_depths",
     "remove_bindings",
     "reply_queue",
+    "republish_dead_letters",
     "response_key",
     "response_topology",
     "team_bindings",

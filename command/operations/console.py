@@ -35,6 +35,7 @@ from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
+from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
@@ -44,6 +45,7 @@ from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
 from command.operations.responses import ResponseDesk
+from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -81,7 +83,7 @@ class Console:
     so a database that is away leaves the last picture standing, with its age.
 
     teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
-    answer; must not block.
+    answer; must not block. republish: see DeliveryDesk.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Console:
         clock: Clock,
         teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
+        republish: Republish = no_broker,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -108,6 +111,7 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.rule_book = RuleBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
         self.note_book = NoteBook(engine, realm, clock=clock)
@@ -122,6 +126,7 @@ class Console:
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
+        self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
         self._engine = engine
         self._database_url = database_url
         self._queue_depths = queue_depths

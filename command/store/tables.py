@@ -211,6 +211,16 @@ RULE_VERSION: Final = Table(
     Column("config", JSONB, nullable=False),
     Column("author", SafeText, nullable=False),
     Column("valid_from", Microseconds, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Column("restores", Integer),
+)
+
+RULE_SETTING: Final = Table(
+    "rule_setting",
+    REALM_TABLES,
+    Column("rule", SafeText, primary_key=True),
+    Column("config", JSONB, nullable=False),
 )
 
 AREA_VERSION: Final = Table(
@@ -344,6 +354,8 @@ DELIVERY: Final = Table(
     Column("attempted_at", Microseconds),
     Column("confirmed_at", Microseconds),
     Column("last_error", SafeText),
+    Column("next_attempt_at", Microseconds),
+    Column("resent_at", Microseconds),
 )
 
 SOURCE_HEALTH: Final = Table(

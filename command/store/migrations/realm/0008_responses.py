@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0008"
-down_revision = "realm_0005"
+down_revision = "realm_0007"
 
 RESPONSES = """
 CREATE TABLE response (
