@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta, timezone
 from typing import Any, Final
 
+from alerts.registry import RULE_KINDS
 from command.domain.alert import Alert, Finding, Severity
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, MPS_PER_KNOT
@@ -19,7 +20,8 @@ def explain(said: Finding | Alert, language: str) -> str:
     """The sentence that says why, in `language`. Never raises for what an alert holds.
 
     A parameter's ending says what it is and falls away in the text: `_us` a moment, `_s` a duration, `_m` a distance,
-    `_mps` a speed, `_percent`, `_key` the key of a text. A mapping with `ja` and `en` is a name in both languages.
+    `_mps` a speed, `_percent`, `_key` the key of a text, `_list` texts each with its `key` and parameters. A mapping
+    with `ja` and `en` is a name in both languages.
     """
     try:
         return text(language, said.because, **_written(said.because_params, language))
@@ -42,7 +44,8 @@ def rule_name(rule: str, language: str) -> str:
     try:
         return text(language, f"rule.{rule}")
     except KeyError:
-        return rule
+        kind, _, name = rule.partition("_")
+        return text(language, f"rule.{kind}.own", name=name) if kind in RULE_KINDS else rule
 
 
 def severity_word(severity: Severity, language: str) -> str:
@@ -88,6 +91,10 @@ _WRITERS: Final = {
     "_mps": lambda value, language: format_speed(_finite(value), language),
     "_percent": lambda value, language: f"{round(_finite(value))}%",
     "_key": lambda value, language: text(language, str(value)),
+    "_list": lambda value, language: text(language, "area.refused.list_separator").join(
+        text(language, str(each["key"]), **_written({k: v for k, v in each.items() if k != "key"}, language))
+        for each in value
+    ),
 }
 
 
