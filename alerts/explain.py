@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta, timezone
 from typing import Any, Final
 
-from alerts.registry import RULE_KINDS
 from command.domain.alert import Alert, Finding, Severity
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, MPS_PER_KNOT
-from command.i18n import text
+from command.i18n import text, texts
 
 JST: Final = timezone(timedelta(hours=9), "JST")
 
@@ -40,12 +39,12 @@ def subject_name(alert: Alert, language: str) -> str:
 
 
 def rule_name(rule: str, language: str) -> str:
-    """What people call a rule; its own name where there is no text for it."""
-    try:
-        return text(language, f"rule.{rule}")
-    except KeyError:
-        kind, _, name = rule.partition("_")
-        return text(language, f"rule.{kind}.own", name=name) if kind in RULE_KINDS else rule
+    """What people call a rule, one that they made (`<kind>_<name>`) by its kind and name; else as it is."""
+    kind, _, name = rule.partition("_")
+    known = texts(language)
+    if f"rule.{rule}" in known:
+        return known[f"rule.{rule}"]
+    return text(language, f"rule.{kind}.own", name=name) if f"rule.{kind}.own" in known else rule
 
 
 def severity_word(severity: Severity, language: str) -> str:

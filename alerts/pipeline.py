@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from alerts.message import AreaName
 from command.domain.alert import Alert, Severity
@@ -38,9 +38,11 @@ class Notice:
 class Channel(Protocol):
     """A way to people. One file a channel, one line in alerts/registry.py."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str: ...
 
-    def plan(self, notice: Notice) -> PlannedDelivery: ...
+    def plan(self, notice: Notice) -> PlannedDelivery | None:
+        """The delivery of a notice; None where it has nothing that this channel could carry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,11 @@ def worst_first(notices: Sequence[Notice], around: Surroundings) -> Sequence[Not
 
 
 def route(notices: Sequence[Notice], around: Surroundings) -> Sequence[Notice]:
-    """Every notice goes out once by every channel."""
-    return [replace(n, deliveries=tuple(channel.plan(n) for channel in around.channels)) for n in notices]
+    """Every notice goes out once by every channel that can carry it."""
+    return [
+        replace(n, deliveries=tuple(planned for channel in around.channels if (planned := channel.plan(n)) is not None))
+        for n in notices
+    ]
 
 
 STAGES: Final[tuple[Stage, ...]] = (name_areas, worst_first, route)

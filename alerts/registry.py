@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
+from alerts.channel import ChannelConfig, ChannelSetup, ChannelTools, SendingChannel
 from alerts.rule import Rule
 
 RULES: Final[Mapping[str, str]] = {
@@ -32,11 +33,19 @@ MAX_RULE_NAME: Final = 64
 
 CHANNELS: Final[Mapping[str, str]] = {
     "amqp": "alerts.channels.amqp:AmqpChannel",
+    "email": "alerts.channels.mail:MailChannel",
+    "webhook": "alerts.channels.webhook:WebhookChannel",
 }
+"""By type. `amqp` is there by itself; of the others there are as many as [[channels]] tables name."""
+SENDING: Final = tuple(sorted(CHANNELS.keys() - {"amqp"}))
 
 
 class UnknownRule(ValueError):
     """A configured rule that no registry line names."""
+
+
+class UnknownChannel(ValueError):
+    """A configured channel of a type that no registry line names."""
 
 
 def _load(line: str) -> Any:
@@ -66,3 +75,26 @@ def _own(name: str) -> type[Rule]:
     """The class of a kind under the name that people gave it."""
     made: type[Rule] = type(name, (_load(RULE_KINDS[name.partition("_")[0]]),), {"name": name})
     return made
+
+
+def channel_class(kind: str) -> type[SendingChannel]:
+    """The class of a type of [[channels]]. Raises UnknownChannel with the types there are."""
+    if kind not in SENDING:
+        raise UnknownChannel(f"type {kind!r} is not known; choose from {', '.join(SENDING)}")
+    found: type[SendingChannel] = _load(CHANNELS[kind])
+    return found
+
+
+def channel_config(table: Mapping[str, Any]) -> ChannelConfig:
+    """The configuration in a [[channels]] table. Raises UnknownChannel, pydantic.ValidationError."""
+    return channel_class(str(table.get("type", ""))).Config.model_validate(table)
+
+
+def make_channel(setup: ChannelSetup, tools: ChannelTools) -> SendingChannel:
+    """The channel, for a realm that it serves. Raises ValueError for any other, and for a secret of no use."""
+    config = setup.config
+    if not config.serves_realm(tools.realm):
+        raise ValueError(f"channel {config.name} serves {config.serves}; {tools.realm.name} has nothing to do with it")
+    made: Any = channel_class(config.type)
+    channel: SendingChannel = made(config, secret=setup.secret, tools=tools)
+    return channel

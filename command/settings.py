@@ -25,7 +25,7 @@ ASSET_KINDS: Final = ("VESSEL", "AIR_DRONE", "UNDERWATER_DRONE", "SURFACE_DRONE"
 
 
 _ADVICE: Final = {
-    "extra_forbidden": "no such setting here; docs/settings.md and docs/sources.md list those there are",
+    "extra_forbidden": "no such setting here; docs/settings.md, docs/sources.md and docs/alerts.md list them",
     "missing": "is missing; write it, docs/settings.md and docs/sources.md say how",
     "tuple_type": 'write a list, as in ["a", "b"], or one [[table]] for each',
     "dict_type": "write a table, as in [[sources]] or [rules.NAME]",
@@ -148,18 +148,21 @@ class OpenIdSettings(_Part):
 
     def client_secret(self) -> str | None:
         """From the environment, or else from the file. Raises BadSettings."""
-        if given := os.environ.get("MIZUGIWA_OPENID_SECRET"):
-            return given
-        if self.client_secret_file is None:
-            return None
-        try:
-            if self.client_secret_file.stat().st_mode & 0o077:
-                raise BadSettings(
-                    f"{self.client_secret_file} can be read by other accounts; run: chmod 600 {self.client_secret_file}"
-                )
-            return self.client_secret_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise BadSettings(f"{self.client_secret_file} cannot be read; let this account read it") from exc
+        return read_secret(self.client_secret_file, variable="MIZUGIWA_OPENID_SECRET")
+
+
+def read_secret(file: Path | None, *, variable: str) -> str | None:
+    """A secret from the environment, or else from a file that only this account can read. Raises BadSettings."""
+    if given := os.environ.get(variable):
+        return given
+    if file is None:
+        return None
+    try:
+        if file.stat().st_mode & 0o077:
+            raise BadSettings(f"{file} can be read by other accounts; run: chmod 600 {file}")
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadSettings(f"{file} cannot be read; let this account read it") from exc
 
 
 class PeopleSettings(_Part):
@@ -210,7 +213,7 @@ def asset_kind(word: str) -> SubjectKind:
 
 
 class Settings(_Part):
-    """Everything that can be set. `sources` and `rules` are checked by the source's and rule's own Config."""
+    """Everything that can be set. `sources`, `channels` and `rules` are checked by their own Configs."""
 
     data_dir: Path
     keys_dir: Path
@@ -223,6 +226,7 @@ class Settings(_Part):
     web: WebSettings = WebSettings()
     people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
+    channels: tuple[dict[str, Any], ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}
     assets: tuple[AssetSettings, ...] = ()

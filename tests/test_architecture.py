@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.registry import CHANNELS, RULE_KINDS, RULES, rule_class
+from alerts.registry import CHANNELS, RULE_KINDS, RULES, SENDING, channel_class, rule_class
 from alerts.setting_words import setting_name
 from command.i18n import LANGUAGES, texts
 from command.settings import AssetSettings, OnlineMapSettings, PeopleSettings, Settings, TeamSettings, WebSettings
@@ -71,6 +71,14 @@ def test_every_setting_of_every_rule_has_a_name() -> None:
 def test_every_channel_is_documented_and_tested(repository: Path, name: str) -> None:
     assert f"`{name}`" in (repository / "docs" / "alerts.md").read_text("utf-8")
     assert mentioned_in_tests(repository, "alerts", CHANNELS[name].split(":")[1])
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_every_setting_of_a_channel_is_documented(repository: Path, name: str) -> None:
+    manual = (repository / "docs" / "settings.md").read_text("utf-8")
+    fields = channel_class(name).Config.model_fields
+    assert fields["type"].default == name
+    assert {field for field in fields if f"`{field}`" not in manual} == set()
 
 
 @pytest.mark.parametrize("name", sorted(PANELS))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from alerts.message import ALERT, InvalidMessage, alert_body, check_body, encode
+from alerts.channel import AMQP, plan_alert
+from alerts.message import ALERT, encode
 from alerts.pipeline import Notice, PlannedDelivery
-from command.domain.alert import routing_key
-from command.domain.ids import delivery_id
 
 
 class Publish(Protocol):
@@ -20,31 +19,13 @@ class Publish(Protocol):
 class AmqpChannel:
     """The channel `amqp`. The message_id is the delivery's id, so a message sent again is known as the same one."""
 
-    name: ClassVar[str] = "amqp"
+    name: ClassVar[str] = AMQP
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
 
     def plan(self, notice: Notice) -> PlannedDelivery:
-        """The delivery of a notice. One that breaks the schema says so in `problem`: it is kept as dead, not lost."""
-        alert = notice.alert
-        body: Mapping[str, Any] = {}
-        problem: str | None = None
-        try:
-            body = alert_body(alert, area_name=notice.area_name)
-            check_body(body, kind=ALERT)
-        except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
-            problem = f"{type(exc).__name__}: {exc}"
-        return PlannedDelivery(
-            delivery_id=delivery_id(alert.alert_id, alert.revision, self.name),
-            alert_id=alert.alert_id,
-            revision=alert.revision,
-            severity=alert.severity,
-            channel=self.name,
-            routing_key=routing_key(alert),
-            body=body,
-            problem=problem,
-        )
+        return plan_alert(notice, channel=self.name)
 
     def send(self, *, delivery: str, key: str, body: Mapping[str, Any]) -> bool:
         """Publish one stored delivery; False: not now. Raises InvalidMessage: not ever."""

@@ -51,18 +51,21 @@ class Reader:
         label = f' aria-label="{escape(name)}"' if name else ""
         return f'<form method="post" action="{action}"{label}>{csrf_field(self.csrf)}{inside}</form>'
 
-    def ask(self, key: str, form: str) -> str:
-        """What cannot be taken back asks first, without a script: the form opens under what it does."""
+    def ask(self, key: str, form: str, *, of: str = "") -> str:
+        """What cannot be taken back asks first, without a script: the form opens under what it does. of: see button."""
         return (
-            f'<details class="sure"><summary>{self.t(key)}</summary>'
+            f'<details class="sure"><summary>{self.t(key)}{self._about(of)}</summary>'
             f"<p class=help>{self.t('account.sure')}</p>{form}</details>"
         )
 
     def button(self, key: str, *, kind: str = "quiet", name: str = "", value: str = "", of: str = "") -> str:
         """of: what it is about, for those who hear the page and not see it."""
         sent = f' name="{name}" value="{escape(value)}"' if name else ""
-        about = f'<span class="unseen"> {escape(of)}</span>' if of else ""
-        return f'<button type="submit" class="{kind}"{sent}>{self.t(key)}{about}</button>'
+        return f'<button type="submit" class="{kind}"{sent}>{self.t(key)}{self._about(of)}</button>'
+
+    @staticmethod
+    def _about(of: str) -> str:
+        return f'<span class="unseen"> {escape(of)}</span>' if of else ""
 
     def page(self, title: str, body: str, *, error: str | None = None, note: str | None = None) -> HTMLResponse:
         links = {"account.to_console": "/"} | {there.title: there.path for there in pages_for(self.person)}

@@ -17,6 +17,7 @@ from command.api.account import account_router
 from command.api.alerts import alerts_router
 from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
+from command.api.deliveries import add_delivery_problems, deliveries_router, delivery_pages_router
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
 from command.api.incidents import incidents_router
 from command.api.keys import keys_router
@@ -27,6 +28,7 @@ from command.api.people import people_router
 from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
+from command.api.responses import responses_router
 from command.api.rule_pages import rule_pages_router
 from command.api.rules import add_rule_problems, rules_router
 from command.api.schema import PROBLEMS, describe
@@ -101,11 +103,13 @@ def make_web(
     add_note_problems(web)
     add_facility_problems(web)
     add_rule_problems(web)
+    add_delivery_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
+        responses_router(console),
         silences_router(console),
         keys_router(console.keys),
         incidents_router(console),
@@ -116,6 +120,8 @@ def make_web(
         places_router(console),
         notes_router(console),
         search_router(console),
+        deliveries_router(console.delivery_desk),
+        delivery_pages_router(console.delivery_desk, realm=console.realm),
         state_router(console, gate),
         live_router(console, lambda person: (gate if person.scopes is None else tokens).again(person)),
         tiles_router(basemap),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from command.app.auditing import sealing
+from command.app.channels import channel_setups
 from command.app.program import Program
 from command.operations import dispatch, intake
 
@@ -16,6 +17,7 @@ def run_intake(program: Program, stop: threading.Event) -> None:
 
 def run_dispatch(program: Program, stop: threading.Event) -> None:
     """The verb `dispatch`."""
+    channels = channel_setups(program.settings.channels)
     with sealing(program):
         dispatch.run(
             engine=program.engine,
@@ -25,4 +27,5 @@ def run_dispatch(program: Program, stop: threading.Event) -> None:
             teams=program.teams,
             clock=program.clock(stop),
             stop=stop,
+            channels=channels,
         )

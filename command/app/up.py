@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Engine
 
 from alerts.engine import check_rule_config
+from command.app.channels import channel_setups
 from command.app.drilling import drill_name, ports_file
 from command.app.logs import configure_logging
 from command.app.program import LOG_DIR_VARIABLE, opened
@@ -67,6 +68,7 @@ def run(settings: Settings, *, config: Path | None, drill: str | None, speed: fl
     data_dir = settings.data_dir
     data_dir.mkdir(parents=True, exist_ok=True)
     make_feeds(settings.sources)
+    channel_setups(settings.channels)
     for rule, rule_config in settings.rules.items():
         check_rule_config(rule, rule_config)
     servers = PrivateServers.of(data_dir, database_url=settings.database_url, amqp_url=settings.amqp_url)

@@ -10,7 +10,7 @@ from command.api.rate import RateRules
 from command.api.web import make_web
 from command.app.accounts import account_rules, claim_rules, openid_provider
 from command.app.program import Program
-from command.bus import QueueWatch
+from command.bus import QueueWatch, republish_dead_letters
 from command.operations import dispatch
 from command.operations.codes import CodeKey
 from command.operations.console import Console
@@ -38,6 +38,8 @@ def run_web(program: Program, stop: threading.Event) -> None:
             database_url=program.endpoints.database_url,
             realm=program.realm,
             clock=program.clock(stop),
+            teams=[team.name for team in program.teams],
+            republish=lambda: republish_dead_letters(program.endpoints.amqp_url, program.realm.vhost),
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
         )
         accounts = Accounts(program.engine, rules=rules)

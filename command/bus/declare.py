@@ -14,9 +14,9 @@ from command.bus.topology import BindSpec, Topology
 
 
 @contextmanager
-def _connection(amqp_url: str, vhost: str) -> Iterator[Any]:
+def short_connection(amqp_url: str, vhost: str, *, name: str = "mizugiwa topology") -> Iterator[Any]:
     """A short connection. Raises BrokerUnavailable where the broker is away or refuses."""
-    parameters = connection_parameters(amqp_url, vhost, name="mizugiwa topology")
+    parameters = connection_parameters(amqp_url, vhost, name=name)
     parameters.blocked_connection_timeout = parameters.stack_timeout
     try:
         connection = pika.BlockingConnection(parameters)
@@ -36,7 +36,7 @@ def declare_topology(amqp_url: str, vhost: str, topology: Topology) -> None:
     away or refuses.
     """
     declaring = ""
-    with _connection(amqp_url, vhost) as connection:
+    with short_connection(amqp_url, vhost) as connection:
         channel = connection.channel()
         try:
             for exchange in topology.exchanges:
@@ -62,7 +62,7 @@ def remove_bindings(amqp_url: str, vhost: str, bindings: Sequence[BindSpec]) -> 
 
     Raises BrokerUnavailable where the broker is away or refuses.
     """
-    with _connection(amqp_url, vhost) as connection:
+    with short_connection(amqp_url, vhost) as connection:
         channel = connection.channel()
         for binding in bindings:
             try:

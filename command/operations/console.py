@@ -35,6 +35,7 @@ from command.operations.alert_desk import AlertDesk
 from command.operations.areas import AreaBook
 from command.operations.console_health import ConsoleHealth, StoreState, judge
 from command.operations.console_keys import PersonKeys
+from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
@@ -43,6 +44,7 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.responses import ResponseDesk
 from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
@@ -80,7 +82,8 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block.
+    teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
+    answer; must not block. republish: see DeliveryDesk.
     """
 
     def __init__(
@@ -90,7 +93,9 @@ class Console:
         database_url: str,
         realm: Realm,
         clock: Clock,
+        teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
+        republish: Republish = no_broker,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -119,7 +124,9 @@ class Console:
         self.silences: tuple[Silence, ...] = ()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
+        self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
+        self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
         self._engine = engine
         self._database_url = database_url
         self._queue_depths = queue_depths

@@ -10,6 +10,7 @@ from typing import Final
 from command.domain.clock import US_PER_S
 from command.domain.health import SourceHealth
 from command.domain.realm import RealmKind
+from command.operations.deliveries import ChannelTold, channels_told
 from command.store.health import Heartbeat
 
 SOURCE_REPORT_LATE_S: Final = 15.0
@@ -77,6 +78,12 @@ class QueueLine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelLine:
+    told: ChannelTold
+    level: Level
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ConsoleHealth:
     """What the strip and the panel show. queues is None where the broker could not be asked."""
 
@@ -84,6 +91,8 @@ class ConsoleHealth:
     sources: tuple[SourceLine, ...]
     processes: tuple[ProcessLine, ...]
     queues: tuple[QueueLine, ...] | None
+    channels: tuple[ChannelLine, ...]
+    """As dispatch last said; it says nothing while it is down."""
     worst_offset_s: float | None
     worst_lag_s: float | None
 
@@ -99,6 +108,7 @@ class ConsoleHealth:
         levels = [line.level for line in self.sources]
         levels += [line.level for line in self.processes]
         levels += [line.level for line in self.queues or ()]
+        levels += [line.level for line in self.channels]
         return max(levels, default=Level.UNKNOWN)
 
 
@@ -125,6 +135,7 @@ def judge(
         if line.age_s <= HEARTBEAT_LATE_S or _verb(line.heartbeat) in PROCESSES[realm_kind]
     )
     depths = None if queues is None else tuple(_queue_line(n, d) for n, d in sorted(queues.items()))
+    said = next((line.heartbeat.detail for line in processes if line.heartbeat.process == "dispatch"), {})
     offsets = [s.clock_offset_s for s in sources if s.clock_offset_s is not None]
     lags = [s.lag_s for s in sources if s.lag_s is not None]
     return ConsoleHealth(
@@ -132,6 +143,7 @@ def judge(
         sources=lines,
         processes=processes,
         queues=depths,
+        channels=tuple(_channel_line(told) for told in channels_told(said)),
         worst_offset_s=max(offsets, key=abs, default=None),
         worst_lag_s=max(lags, default=None),
     )
@@ -163,6 +175,12 @@ def _process_line(beat: Heartbeat, *, host_now_us: int) -> ProcessLine:
     age_s = max(0.0, (host_now_us - beat.reported_at_us) / US_PER_S)
     level = Level.WATCH if beat.detail.get("trouble") else Level.GOOD
     return ProcessLine(heartbeat=beat, level=Level.BAD if age_s > HEARTBEAT_LATE_S else level, age_s=age_s)
+
+
+def _channel_line(told: ChannelTold) -> ChannelLine:
+    """A dead delivery has reached nobody until a person sees to it; what fails is still tried."""
+    level = Level.WATCH if told.trouble or told.failing else Level.GOOD
+    return ChannelLine(told=told, level=Level.BAD if told.dead else level)
 
 
 def _queue_line(name: str, depth: int) -> QueueLine:

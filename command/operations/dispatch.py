@@ -6,18 +6,23 @@ Killed between publishing and marking, it publishes again under the same message
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Engine
 
+from alerts.channel import ChannelSetup, ChannelTools, NotNow, Parcel
 from alerts.message import DispatchState
+from alerts.registry import make_channel
 from command.bus import (
     ALERT_DEAD_LETTERS,
     OBSERVATION_DEAD_LETTERS,
     OBSERVATIONS,
+    RESPONSE_DEAD_LETTERS,
+    RESPONSES,
     UNROUTABLE,
     AlertPublisher,
     QueueWatch,
@@ -26,13 +31,18 @@ from command.bus import (
     alert_topology,
     observation_topology,
     remove_bindings,
+    response_topology,
     team_queue,
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
 from command.domain.realm import Realm
+from command.operations import response_intake
 from command.operations.dispatch_loop import POLL_S, DispatchLoop
-from command.store.engine import StoreNotMigrated, StoreUnavailable
+from command.operations.lines import SendingLine
+from command.store.areas import areas_called
+from command.store.deliveries import earlier_bodies
+from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.notify import listen
 
 HEARTBEAT_EVERY_S: Final = 10.0
@@ -40,7 +50,7 @@ HEARTBEAT_EVERY_S: Final = 10.0
 
 def dispatch_topology(teams: Sequence[Team]) -> Topology:
     """Everything of a realm's vhost, so that the watch may read every queue whichever process starts first."""
-    return alert_topology(teams) + observation_topology()
+    return alert_topology(teams) + observation_topology() + response_topology(teams)
 
 
 def watched_queues(teams: Sequence[Team]) -> tuple[str, ...]:
@@ -51,6 +61,8 @@ def watched_queues(teams: Sequence[Team]) -> tuple[str, ...]:
         ALERT_DEAD_LETTERS,
         OBSERVATIONS,
         OBSERVATION_DEAD_LETTERS,
+        RESPONSES,
+        RESPONSE_DEAD_LETTERS,
     )
 
 
@@ -63,8 +75,9 @@ def run(
     teams: Sequence[Team],
     clock: Clock,
     stop: threading.Event,
+    channels: Sequence[ChannelSetup] = (),
 ) -> None:
-    """Dispatch the realm's alerts until `stop` is set.
+    """Dispatch the realm's alerts until `stop` is set. channels: of the settings; those that serve the realm are used.
 
     A database or broker that is away is waited for, for ever; deliveries wait in the store meanwhile.
     """
@@ -75,6 +88,7 @@ def run(
         QueueWatch(
             amqp_url, realm.vhost, watched_queues(teams), name="mizugiwa dispatch watch", topology=topology
         ) as watch,
+        _lines(channels, engine, realm, clock=clock, wake=wake) as lines,
     ):
         loop = DispatchLoop(
             engine,
@@ -86,10 +100,23 @@ def run(
             topology=topology,
             wake=wake,
             unbind=lambda bindings: remove_bindings(amqp_url, realm.vhost, bindings),
+            lines=lines,
         )
         helpers = [
-            threading.Thread(target=_listen, args=(database_url, realm, wake, ending), name="dispatch listen"),
+            threading.Thread(target=_listen, args=(database_url, realm, loop, wake, ending), name="dispatch listen"),
             threading.Thread(target=_beat, args=(loop, publisher, ending), name="dispatch heartbeat"),
+            threading.Thread(
+                target=response_intake.run,
+                name="dispatch responses",
+                kwargs={
+                    "engine": engine,
+                    "amqp_url": amqp_url,
+                    "realm": realm,
+                    "teams": teams,
+                    "clock": clock,
+                    "ending": ending,
+                },
+            ),
         ]
         for helper in helpers:
             helper.start()
@@ -103,11 +130,48 @@ def run(
             for helper in helpers:
                 helper.join()
             publisher.drain(2.0)
+            for line in lines:
+                line.close()
             loop.step()
 
 
-def _listen(database_url: str, realm: Realm, wake: threading.Event, ending: threading.Event) -> None:
-    """Wake the loop when alerts change, and each second besides."""
+@contextmanager
+def _lines(
+    channels: Sequence[ChannelSetup], engine: Engine, realm: Realm, *, clock: Clock, wake: threading.Event
+) -> Iterator[list[SendingLine]]:
+    """A line for each channel that serves the realm; an exercise never meets a channel that is not for exercises."""
+
+    def earlier(parcel: Parcel) -> list[Mapping[str, Any]]:
+        with _store_or_not_now(), realm_session(engine, realm) as session:
+            return earlier_bodies(session, parcel.delivery_id)
+
+    def shape_of(slug: str) -> BaseGeometry | None:
+        with _store_or_not_now(), realm_session(engine, realm) as session:
+            return next((area.geometry for area in areas_called(session, [slug])), None)
+
+    tools = ChannelTools(realm=realm, earlier=earlier, shape_of=shape_of)
+    lines: list[SendingLine] = []
+    try:
+        for setup in (setup for setup in channels if setup.config.serves_realm(realm)):
+            lines.append(SendingLine(make_channel(setup, tools), setup.config, clock, wake=wake))  # noqa: PERF401 - each is closed if a later one fails
+        yield lines
+    finally:
+        for line in lines:
+            line.close()
+
+
+@contextmanager
+def _store_or_not_now() -> Iterator[None]:
+    try:
+        yield
+    except (StoreUnavailable, StoreNotMigrated) as exc:
+        raise NotNow(str(exc)) from exc
+
+
+def _listen(
+    database_url: str, realm: Realm, loop: DispatchLoop, wake: threading.Event, ending: threading.Event
+) -> None:
+    """Wake the loop when alerts change or a person changed deliveries, and each second besides."""
     while not ending.is_set():
         try:
             with closing(listen(database_url, realm, timeout_s=POLL_S)) as heard:
@@ -116,6 +180,8 @@ def _listen(database_url: str, realm: Realm, wake: threading.Event, ending: thre
                         return
                     if payload is None or "alerts" in payload:
                         wake.set()
+                    elif "resent" in payload:
+                        loop.look_again()
         except (StoreUnavailable, StoreNotMigrated):
             ending.wait(POLL_S)
 

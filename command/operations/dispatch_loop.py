@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time_ns
 from typing import Any, Final
@@ -13,8 +12,8 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from alerts.channels.amqp import AmqpChannel
-from alerts.message import HEARTBEAT, AreaName, DispatchState, InvalidMessage, encode, heartbeat_body
+from alerts.channel import AMQP
+from alerts.message import HEARTBEAT, AreaName, DispatchState, encode, heartbeat_body
 from alerts.pipeline import PlannedDelivery, Surroundings, plan_deliveries
 from command.bus import (
     ALERT_DEAD_LETTERS,
@@ -23,7 +22,6 @@ from command.bus import (
     AlertPublisher,
     BindSpec,
     BrokerUnavailable,
-    OutcomeKind,
     QueueDepth,
     QueueWatch,
     Team,
@@ -33,18 +31,21 @@ from command.bus import (
 from command.domain.alert import Severity
 from command.domain.clock import Clock
 from command.domain.realm import Realm
-from command.operations.outgoing import LIMIT, Outgoing
+from command.operations.lines import Line, TeamsLine, told
+from command.operations.outgoing import LIMIT
 from command.operations.team_bindings import described, stale_bindings, teams_described
 from command.store.areas import areas_revision, latest_areas
 from command.store.deliveries import (
     Delivery,
     DeliveryState,
-    count_pending,
+    bury_strays,
+    count_deliveries,
     events_without_delivery,
     mark_delivered,
     mark_failed,
     pending_deliveries,
     save_deliveries,
+    still_open,
 )
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.health import list_heartbeats, save_heartbeat
@@ -55,10 +56,7 @@ POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
 _PLAN_AT_ONCE: Final = 200
 _DEPTHS_TRUSTED_S: Final = 10.0
-_REASONS: Final[Mapping[OutcomeKind, str]] = {
-    OutcomeKind.REFUSED: "a team's queue is full; sent again when there is room",
-    OutcomeKind.UNROUTABLE: "no queue took it, not even the one for unroutable alerts; sent again",
-}
+_NO_CHANNEL: Final = "no channel of this name serves this realm any more; write it into [[channels]] and send it again"
 
 _log = structlog.get_logger(__name__)
 
@@ -78,29 +76,28 @@ class DispatchLoop:
         topology: Topology,
         wake: threading.Event,
         unbind: Callable[[Sequence[BindSpec]], None],
+        lines: Sequence[Line] = (),
     ) -> None:
         self._engine, self._realm, self._teams, self._clock = engine, realm, teams, clock
         self._publisher, self._watch, self._topology = publisher, watch, topology
         self._wake, self._unbind = wake, unbind
         self._bound_before: list[dict[str, Any]] | None = None
-        self._channels = {AmqpChannel.name: AmqpChannel(publisher.publish)}
-        self._outgoing = Outgoing()
-        self._failures: dict[uuid.UUID, str] = {}
-        self._dead: set[uuid.UUID] = set()
+        teams_line = TeamsLine(publisher, clock, full=self._full_severities)
+        self._lines: dict[str, Line] = {line.channel.name: line for line in (teams_line, *lines)}
         self._area_names: Mapping[str, AreaName] = {}
         self._areas_revision: int | None = None
-        self._waiting = 0
+        self._counts: Mapping[str, Mapping[DeliveryState, int]] = {}
+        self._look = False
         self._loaded_at_s = self._told_at_s = -POLL_S - ROW_EVERY_S
         self._looked_at_s = monotonic()
         self._store_trouble: str | None = None
-        self._confirmed = 0
 
     def step(self) -> None:
         """One round. Never raises for a store or broker that is away."""
         try:
             self._plan()
             self._send()
-            self._take_outcomes()
+            self._hear()
             self._mark()
             self._load()
             self._retire_bindings()
@@ -109,7 +106,7 @@ class DispatchLoop:
             if self._store_trouble is None:
                 _log.warning("store_away", trouble=str(exc))
             self._store_trouble = str(exc)
-            self._take_outcomes()
+            self._hear()
         else:
             if self._store_trouble is not None:
                 _log.info("store_back")
@@ -127,8 +124,8 @@ class DispatchLoop:
             self._realm,
             sent_at_us=time_ns() // 1_000,
             state=state,
-            waiting=self._waiting,
-            dead=len(self._dead),
+            waiting=self._waiting(AMQP),
+            dead=self._dead(AMQP),
             unroutable=self._ready(UNROUTABLE) or 0,
         )
         return encode(body, kind=HEARTBEAT)
@@ -139,13 +136,18 @@ class DispatchLoop:
             alerts = events_without_delivery(session, _PLAN_AT_ONCE)
             if not alerts:
                 return
-            around = Surroundings(area_names=self._names(session), channels=list(self._channels.values()))
+            around = Surroundings(
+                area_names=self._names(session), channels=[line.channel for line in self._lines.values()]
+            )
             planned = plan_deliveries(alerts, around)
             now_us = self._clock.now_us()
             deliveries = [_stored(plan, now_us) for plan in planned]
             save_deliveries(session, deliveries, planned=alerts)
-        self._bury({plan.delivery_id: plan.problem for plan in planned if plan.problem is not None})
-        self._outgoing.take(d for d in deliveries if d.delivery_id not in self._dead)
+        for delivery in deliveries:
+            if delivery.state is DeliveryState.DEAD:
+                _log.error("delivery_dead", delivery_id=str(delivery.delivery_id), problem=delivery.last_error)
+            else:
+                self._lines[delivery.channel].outgoing.take([delivery])
         if len(alerts) == _PLAN_AT_ONCE:  # there may be more: send these first, then look again at once
             self._wake.set()
 
@@ -157,58 +159,52 @@ class DispatchLoop:
         return self._area_names
 
     def _send(self) -> None:
-        """Publish what is due until the window is full or the broker away."""
-        for delivery in self._outgoing.due(monotonic(), full=self._full_severities()):
-            try:
-                taken = self._channels[delivery.channel].send(
-                    delivery=str(delivery.delivery_id), key=delivery.routing_key, body=delivery.body
-                )
-            except (InvalidMessage, KeyError) as exc:
-                self._bury({delivery.delivery_id: str(exc)})
-                if delivery.state is DeliveryState.PENDING:
-                    self._failures[delivery.delivery_id] = f"cannot go out: {exc}"
-                continue
-            if not taken:
-                return
-            self._outgoing.sent(delivery.delivery_id)
+        """Hand over what is due, on every line as much as it takes."""
+        for line in self._lines.values():
+            line.send()
 
-    def _bury(self, problems: Mapping[uuid.UUID, str]) -> None:
-        """These can never go out: they stay in the store with their reason, are counted, and are not tried again."""
-        for delivery_id, problem in problems.items():
-            _log.error("delivery_dead", delivery_id=str(delivery_id), problem=problem)
-        self._dead.update(problems)
-        self._outgoing.let_go(problems)
-
-    def _take_outcomes(self) -> None:
-        for outcome in self._publisher.outcomes():
-            delivery_id = uuid.UUID(outcome.message_id)
-            if outcome.kind is OutcomeKind.CONFIRMED:
-                self._outgoing.confirmed(delivery_id)
-                self._confirmed += 1
-            else:
-                self._outgoing.refused(delivery_id, monotonic())
-                self._failures[delivery_id] = _REASONS[outcome.kind]
+    def _hear(self) -> None:
+        for line in self._lines.values():
+            line.hear()
 
     def _mark(self) -> None:
-        """Write what the broker said into the store."""
-        confirmed = self._outgoing.to_mark()
-        if not confirmed and not self._failures:
-            return
-        with realm_session(self._engine, self._realm) as session:
-            if confirmed:
-                mark_delivered(session, confirmed, self._clock.now_us())
-            for delivery_id, reason in self._failures.items():
-                mark_failed(session, delivery_id, reason, self._clock.now_us())
-        self._outgoing.let_go(confirmed)
-        self._failures.clear()
+        """Write what the other sides said into the store."""
+        for line in self._lines.values():
+            confirmed = line.outgoing.to_mark()
+            if not confirmed and not line.failures:
+                continue
+            with realm_session(self._engine, self._realm) as session:
+                now_us = self._clock.now_us()
+                if confirmed:
+                    mark_delivered(session, confirmed, now_us, notes=line.notes)
+                mark_failed(session, list(line.failures.values()), now_us)
+            line.outgoing.let_go(confirmed)
+            line.failures.clear()
+            line.notes.clear()
+
+    def look_again(self) -> None:
+        """From any thread: a person has changed deliveries; read them at once."""
+        self._look = True
+        self._wake.set()
 
     def _load(self) -> None:
-        """Take up what the store has unconfirmed: after a start, or what was let go for want of room."""
-        if monotonic() - self._loaded_at_s < POLL_S or len(self._outgoing) >= LIMIT:
+        """Take up what the store has unconfirmed: after a start, what was let go for want of room, what a person had
+        sent again. What a person gave up, or another dispatcher sent, is let go.
+        """
+        if monotonic() - self._loaded_at_s < POLL_S and not self._look:
             return
+        self._look = False
+        for line in self._lines.values():
+            outgoing = line.outgoing
+            with realm_session(self._engine, self._realm) as session:
+                pending = pending_deliveries(session, LIMIT, channel=line.channel.name)
+                missing = set(outgoing.waiting()) - {delivery.delivery_id for delivery in pending}
+                gone = missing - still_open(session, list(missing)) if missing else missing
+            outgoing.let_go(gone)
+            outgoing.take(pending, now_s=monotonic(), now_us=self._clock.now_us())
         with realm_session(self._engine, self._realm) as session:
-            pending = pending_deliveries(session, LIMIT + len(self._dead))
-        self._outgoing.take(d for d in pending if d.delivery_id not in self._dead)
+            for channel in bury_strays(session, self._lines.keys(), _NO_CHANNEL):
+                _log.error("delivery_dead", channel=channel, problem=_NO_CHANNEL)
         self._loaded_at_s = monotonic()
 
     def _retire_bindings(self) -> None:
@@ -236,7 +232,7 @@ class DispatchLoop:
         if monotonic() - self._told_at_s < ROW_EVERY_S:
             return
         with realm_session(self._engine, self._realm) as session:
-            self._waiting = max(0, count_pending(session) - len(self._dead))
+            self._counts = count_deliveries(session)
             save_heartbeat(session, PROCESS, now_us=time_ns() // 1_000, pid=os.getpid(), detail=self._detail())
         self._told_at_s = monotonic()
 
@@ -244,15 +240,19 @@ class DispatchLoop:
         age_s = self._watch.age_s
         return {
             "state": self.state().value,
-            "waiting": self._waiting,
-            "dead": len(self._dead),
+            "waiting": self._waiting(AMQP),
+            "dead": self._dead(AMQP),
             "in_flight": self._publisher.in_flight,
-            "confirmed": self._confirmed,
+            "confirmed": self._lines[AMQP].state.sent,
             "refused": self._publisher.refused,
             "resent": self._publisher.resent,
             "unroutable": self._ready(UNROUTABLE),
             "dead_letters": self._ready(ALERT_DEAD_LETTERS),
             "broker": {"connected": self._publisher.connected, "trouble": self._publisher.trouble},
+            "channels": {
+                name: told(self._lines.get(name), self._counts.get(name, {}))
+                for name in sorted(self._lines.keys() | self._counts.keys())
+            },
             "bindings": described([*self._teams, *teams_described(self._bound_before or [])]),
             "queues_age_s": None if age_s is None else round(age_s, 1),
             "queues": {
@@ -260,6 +260,13 @@ class DispatchLoop:
                 for name, depth in self._watch.depths().items()
             },
         }
+
+    def _waiting(self, channel: str) -> int:
+        counts = self._counts.get(channel, {})
+        return sum(counts.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.FAILED))
+
+    def _dead(self, channel: str) -> int:
+        return self._counts.get(channel, {}).get(DeliveryState.DEAD, 0)
 
     def _ready(self, queue: str) -> int | None:
         depth: QueueDepth | None = self._watch.depths().get(queue)
@@ -289,6 +296,6 @@ def _stored(plan: PlannedDelivery, now_us: int) -> Delivery:
         routing_key=plan.routing_key,
         body=plan.body,
         created_at_us=now_us,
-        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.FAILED,
+        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.DEAD,
         last_error=plan.problem,
     )

@@ -101,6 +101,7 @@ class Permission(StrEnum):
     ASSIGN_ALERTS = "assign alerts"
     ESCALATE_ALERTS = "escalate alerts"
     SILENCE_ALERTS = "silence alerts"
+    RESPOND = "answer for a team"
     EDIT_AREAS = "edit areas"
     EDIT_RULES = "edit rules"
     WRITE_NOTES = "write notes"
@@ -112,6 +113,7 @@ class Permission(StrEnum):
     LINK_TO_INCIDENTS = "link to incidents"
     MOVE_OWN_TASKS = "move tasks given to them"
     MANAGE_PEOPLE = "manage people"
+    RESEND_DELIVERIES = "resend deliveries"
 
 
 GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
@@ -120,6 +122,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.RESPOND: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.EDIT_RULES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
@@ -135,6 +138,7 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
+    Permission.RESEND_DELIVERIES: frozenset({Role.OFFICER, Role.ADMIN}),
 }
 
 

@@ -1,4 +1,5 @@
-"""Deliveries: what goes out of each alert revision, planned once and sent until the broker has confirmed it.
+"""Deliveries: what goes out of each alert revision, planned once and sent until the other side has it, or a person has
+decided that it need not.
 
 The outbox holds each revision from the transaction that made it until dispatch has planned it.
 """
@@ -6,12 +7,12 @@ The outbox holds each revision from the transaction that made it until dispatch 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, select, tuple_, update
+from sqlalchemy import Row, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -25,10 +26,18 @@ MAX_TAKEN: Final = 10_000
 
 class DeliveryState(StrEnum):
     PENDING = "pending"
-    """Never tried."""
-    CONFIRMED = "confirmed"
+    """Not tried yet, or to be sent again by a person's word."""
     FAILED = "failed"
     """The last attempt failed; it is tried again."""
+    CONFIRMED = "confirmed"
+    DEAD = "dead"
+    """It cannot go out, or was tried long enough: a person has to look at it."""
+    GIVEN_UP = "given_up"
+    """A person has decided that it need not go out any more."""
+
+
+OPEN: Final = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
+"""What dispatch still sends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +54,26 @@ class Delivery:
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     attempted_at_us: int | None = None
-    """The last attempt, from which a dispatcher reckons the next."""
     confirmed_at_us: int | None = None
     last_error: str | None = None
+    """Why the last attempt failed, why it is dead, or what was not quite right with the one that went through."""
+    next_attempt_at_us: int | None = None
+    """Not before this; None: at once."""
+    resent_at_us: int | None = None
+    """When a person had it sent again: its age counts from then."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What became of a delivery that did not go out. next_attempt_at_us: when it is tried again; None: it is dead.
+
+    attempted: whether somebody tried, which is counted.
+    """
+
+    delivery_id: uuid.UUID
+    reason: str
+    next_attempt_at_us: int | None
+    attempted: bool = True
 
 
 def events_without_delivery(session: Session, limit: int) -> list[Alert]:
@@ -109,41 +135,56 @@ def _columns(delivery: Delivery) -> dict[str, Any]:
         "attempted_at": delivery.attempted_at_us,
         "confirmed_at": delivery.confirmed_at_us,
         "last_error": delivery.last_error,
+        "next_attempt_at": delivery.next_attempt_at_us,
+        "resent_at": delivery.resent_at_us,
     }
 
 
-def pending_deliveries(session: Session, limit: int) -> list[Delivery]:
-    """What is not confirmed yet: the least tried first, so that one that always fails holds up no other; then the
-    worst severity, then the oldest. No lock: a delivery may be sent twice, and consumers keep the highest revision.
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        delivery_id=row.delivery_id,
+        alert_id=row.alert_id,
+        revision=row.revision,
+        channel=row.channel,
+        routing_key=row.routing_key,
+        body=row.body,
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        created_at_us=row.created_at,
+        attempted_at_us=row.attempted_at,
+        confirmed_at_us=row.confirmed_at,
+        last_error=row.last_error,
+        next_attempt_at_us=row.next_attempt_at,
+        resent_at_us=row.resent_at,
+    )
+
+
+def pending_deliveries(session: Session, limit: int, *, channel: str | None = None) -> list[Delivery]:
+    """What is to be sent (by one channel): the least tried first, so that one that always fails holds up no other; then
+    the worst severity, then the oldest. No lock: a delivery may be sent twice, and consumers keep the highest revision.
     """
     query = (
         select(DELIVERY)
         .join(ALERT, ALERT.c.alert_id == DELIVERY.c.alert_id)
-        .where(DELIVERY.c.state != DeliveryState.CONFIRMED.value)
+        .where(DELIVERY.c.state.in_(OPEN))
         .order_by(DELIVERY.c.attempts, ALERT.c.severity.desc(), DELIVERY.c.created_at, DELIVERY.c.revision)
         .limit(min(limit, MAX_TAKEN))
     )
-    return [
-        Delivery(
-            delivery_id=row.delivery_id,
-            alert_id=row.alert_id,
-            revision=row.revision,
-            channel=row.channel,
-            routing_key=row.routing_key,
-            body=row.body,
-            state=DeliveryState(row.state),
-            attempts=row.attempts,
-            created_at_us=row.created_at,
-            attempted_at_us=row.attempted_at,
-            confirmed_at_us=row.confirmed_at,
-            last_error=row.last_error,
-        )
-        for row in session.execute(query)
-    ]
+    if channel is not None:
+        query = query.where(DELIVERY.c.channel == channel)
+    return [_delivery(row) for row in session.execute(query)]
 
 
-def mark_delivered(session: Session, delivery_ids: Sequence[uuid.UUID], now_us: int) -> None:
-    """The broker confirmed these. One that was confirmed before keeps its first time."""
+def still_open(session: Session, delivery_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that are still to be sent: nobody gave them up, no other dispatcher has sent them."""
+    query = select(DELIVERY.c.delivery_id).where(DELIVERY.c.delivery_id.in_(delivery_ids), DELIVERY.c.state.in_(OPEN))
+    return set(session.scalars(query))
+
+
+def mark_delivered(
+    session: Session, delivery_ids: Sequence[uuid.UUID], now_us: int, *, notes: Mapping[uuid.UUID, str] | None = None
+) -> None:
+    """The other side has these. One that was confirmed before keeps its first time. notes: what was not quite right."""
     session.execute(
         update(DELIVERY)
         .where(DELIVERY.c.delivery_id.in_(delivery_ids), DELIVERY.c.state != DeliveryState.CONFIRMED.value)
@@ -153,26 +194,125 @@ def mark_delivered(session: Session, delivery_ids: Sequence[uuid.UUID], now_us: 
             attempted_at=now_us,
             confirmed_at=now_us,
             last_error=None,
+            next_attempt_at=None,
         )
     )
+    for delivery_id, note in (notes or {}).items():
+        session.execute(update(DELIVERY).where(DELIVERY.c.delivery_id == delivery_id).values(last_error=note))
 
 
-def mark_failed(session: Session, delivery_id: uuid.UUID, reason: str, now_us: int) -> None:
-    """An attempt failed: it is counted, its reason kept, and the delivery stays among pending_deliveries."""
-    session.execute(
+def mark_failed(session: Session, failures: Sequence[Failure], now_us: int) -> None:
+    """These did not go out: each is tried again, or is dead, for its reason. What is confirmed or given up stays so."""
+    for failure in failures:
+        dead = failure.next_attempt_at_us is None
+        tried = {"attempts": DELIVERY.c.attempts + 1, "attempted_at": now_us} if failure.attempted else {}
+        session.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.delivery_id == failure.delivery_id, DELIVERY.c.state.in_(OPEN))
+            .values(
+                state=(DeliveryState.DEAD if dead else DeliveryState.FAILED).value,
+                last_error=failure.reason,
+                next_attempt_at=failure.next_attempt_at_us,
+                **tried,
+            )
+        )
+
+
+def bury_strays(session: Session, channels: Collection[str], reason: str) -> list[str]:
+    """What is to be sent by another channel than these is dead; returns the channel of each."""
+    strays = (
         update(DELIVERY)
-        .where(DELIVERY.c.delivery_id == delivery_id, DELIVERY.c.state != DeliveryState.CONFIRMED.value)
-        .values(
-            state=DeliveryState.FAILED.value,
-            attempts=DELIVERY.c.attempts + 1,
-            attempted_at=now_us,
-            last_error=reason,
-        )
+        .where(DELIVERY.c.state.in_(OPEN), DELIVERY.c.channel.not_in(list(channels)))
+        .values(state=DeliveryState.DEAD.value, last_error=reason, next_attempt_at=None)
+        .returning(DELIVERY.c.channel)
     )
+    return list(session.scalars(strays))
 
 
-def count_pending(session: Session) -> int:
-    """How many deliveries are not confirmed: the outgoing lag that health shows."""
-    return session.execute(
-        select(func.count()).select_from(DELIVERY).where(DELIVERY.c.state != DeliveryState.CONFIRMED.value)
-    ).scalar_one()
+def earlier_bodies(session: Session, delivery_id: uuid.UUID) -> list[Mapping[str, Any]]:
+    """What went or will go out about the same alert by the same channel before this delivery, oldest revision first."""
+    this = select(DELIVERY).where(DELIVERY.c.delivery_id == delivery_id).subquery()
+    query = (
+        select(DELIVERY.c.body)
+        .join(
+            this,
+            and_(
+                this.c.alert_id == DELIVERY.c.alert_id,
+                this.c.channel == DELIVERY.c.channel,
+                this.c.revision > DELIVERY.c.revision,
+            ),
+        )
+        .where(DELIVERY.c.state.in_((*OPEN, DeliveryState.CONFIRMED.value)))
+        .order_by(DELIVERY.c.revision)
+    )
+    return list(session.scalars(query))
+
+
+def send_again(
+    session: Session, now_us: int, *, delivery_id: uuid.UUID | None = None, channel: str | None = None
+) -> list[uuid.UUID]:
+    """Have a delivery sent again, or all dead and failing ones of a channel: at once, with all its attempts before it.
+
+    Returns the deliveries of which that is so; one that is confirmed or given up is left as it is.
+    """
+    if (delivery_id is None) == (channel is None):
+        raise ValueError("name a delivery or a channel")
+    wanted = DELIVERY.c.delivery_id == delivery_id if channel is None else DELIVERY.c.channel == channel
+    states = (DeliveryState.FAILED.value, DeliveryState.DEAD.value)
+    again = (
+        update(DELIVERY)
+        .where(wanted, DELIVERY.c.state.in_(states))
+        .values(state=DeliveryState.PENDING.value, attempts=0, next_attempt_at=None, resent_at=now_us)
+        .returning(DELIVERY.c.delivery_id)
+    )
+    changed = list(session.scalars(again))
+    if changed:
+        notify(session, {"resent": len(changed)})
+    return changed
+
+
+def give_up(session: Session, delivery_id: uuid.UUID, reason: str) -> bool:
+    """A person has decided that it need not go out; False where it is confirmed or given up already."""
+    changed = session.execute(
+        update(DELIVERY)
+        .where(DELIVERY.c.delivery_id == delivery_id, DELIVERY.c.state.in_((*OPEN, DeliveryState.DEAD.value)))
+        .values(state=DeliveryState.GIVEN_UP.value, next_attempt_at=None, last_error=reason)
+        .returning(DELIVERY.c.delivery_id)
+    ).all()
+    if changed:
+        notify(session, {"resent": 1})
+    return bool(changed)
+
+
+def get_delivery(session: Session, delivery_id: uuid.UUID) -> Delivery | None:
+    row = session.execute(select(DELIVERY).where(DELIVERY.c.delivery_id == delivery_id)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+def list_deliveries(
+    session: Session, states: Collection[DeliveryState], *, channel: str | None = None, limit: int
+) -> list[Delivery]:
+    """Deliveries in these states (by one channel), the newest first."""
+    query = (
+        select(DELIVERY)
+        .where(DELIVERY.c.state.in_([state.value for state in states]))
+        .order_by(DELIVERY.c.created_at.desc(), DELIVERY.c.delivery_id)
+        .limit(min(limit, MAX_TAKEN))
+    )
+    if channel is not None:
+        query = query.where(DELIVERY.c.channel == channel)
+    return [_delivery(row) for row in session.execute(query)]
+
+
+def count_deliveries(session: Session) -> dict[str, dict[DeliveryState, int]]:
+    """How many are pending, failed and dead, by channel: what health and the page show."""
+    unsettled = (*OPEN, DeliveryState.DEAD.value)
+    query = (
+        select(DELIVERY.c.channel, DELIVERY.c.state, func.count())
+        .where(or_(DELIVERY.c.state.in_(OPEN), DELIVERY.c.state == DeliveryState.DEAD.value))
+        .group_by(DELIVERY.c.channel, DELIVERY.c.state)
+    )
+    counts: dict[str, dict[DeliveryState, int]] = {}
+    for channel, state, number in session.execute(query):
+        counts.setdefault(channel, {DeliveryState(each): 0 for each in unsettled})[DeliveryState(state)] = number
+    return counts

@@ -30,8 +30,9 @@ def notify(session: Session, payload: Mapping[str, Any]) -> None:
     """Tell every listener of the session's realm, when this transaction commits.
 
     The store itself sends {"tracks": seq} (upsert_latest), {"alerts": how many changed}, {"areas": revision},
-    {"notes": revision}, {"rules": revision}, {"deliveries": how many are new} and {"incidents": how many changed};
-    operations send {"facilities": revision}. Raises ValueError for more than 7,999 bytes of JSON.
+    {"notes": revision}, {"rules": revision}, {"deliveries": how many are new}, {"resent": how many of them a person
+    changed} and {"incidents": how many changed}; operations send {"facilities": revision}. Raises ValueError for more
+    than 7,999 bytes of JSON.
     """
     body = json_text(dict(payload))
     if len(body.encode()) > _MAX_PAYLOAD_BYTES:

@@ -117,6 +117,12 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
             _seconds(language, offset, signed=True),
         ),
     ]
+    failing = max((c.level for c in health.channels), default=Level.GOOD)
+    if failing is not Level.GOOD:
+        of = [line.told for line in health.channels if line.level is failing]
+        count = sum(told.dead for told in of) if failing is Level.BAD else len(of)
+        said = text(language, "health.channels_dead" if failing is Level.BAD else "health.channels_failing", n=count)
+        items.append(_item(language, "health.channels", failing, said))
     if shed:
         items.insert(2, _item(language, "health.shed", Level.WATCH, f"{shed:,}"))
     return items
@@ -132,6 +138,8 @@ def detail(health: ConsoleHealth, language: str, *, now_us: int) -> list[Compone
         _sources(health, language, now_us=now_us),
         html.H3(text(language, "health.queues")),
         _queues(health, language),
+        html.H3(html.A(text(language, "deliveries.title"), href="/deliveries")),
+        _channels(health, language),
         html.H3(text(language, "health.processes")),
         _processes(health, language),
         html.H3(text(language, "health.database")),
@@ -192,6 +200,25 @@ def _queues(health: ConsoleHealth, language: str) -> Component:
     return _table(language, ("name", "state", "depth"), rows)
 
 
+def _channels(health: ConsoleHealth, language: str) -> Component:
+    if not health.channels:
+        return html.P(text(language, "deliveries.no_channels"), className="empty")
+    rows = [
+        (
+            html.Strong(line.told.name),
+            _level(line.level, language),
+            f"{line.told.waiting:,}",
+            f"{line.told.failing:,}",
+            f"{line.told.dead:,}",
+            "–" if line.told.last_sent_us is None else jst_clock(line.told.last_sent_us),
+            line.told.trouble or "",
+        )
+        for line in health.channels
+    ]
+    heads = ("channel", "state", "waiting", "failing", "dead_count", "last_sent", "trouble")
+    return _table(language, heads, rows, texts="deliveries")
+
+
 def _processes(health: ConsoleHealth, language: str) -> Component:
     if not health.processes:
         return html.P(text(language, "health.no_processes"), className="empty")
@@ -208,8 +235,8 @@ def _processes(health: ConsoleHealth, language: str) -> Component:
     return _table(language, ("name", "pid", "state", "reported", "detail"), rows)
 
 
-def _table(language: str, heads: tuple[str, ...], rows: list[Any]) -> Component:
-    head = html.Thead(html.Tr([html.Th(text(language, f"health.{name}"), scope="col") for name in heads]))
+def _table(language: str, heads: tuple[str, ...], rows: list[Any], *, texts: str = "health") -> Component:
+    head = html.Thead(html.Tr([html.Th(text(language, f"{texts}.{name}"), scope="col") for name in heads]))
     body = html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows])
     return html.Div(html.Table([head, body]), className="table")
 

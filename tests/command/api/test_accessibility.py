@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from command.domain.alert import Severity
 from command.i18n import LANGUAGES
@@ -51,12 +51,10 @@ class Examined:
 
 
 @pytest.fixture
-def page(browser: Browser, web: Any) -> Iterator[Page]:
+def page(desks: Any, web: Any) -> Iterator[Page]:
     """A page that axe may be put into, and on which nothing is half-way between two colours."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True, reduced_motion="reduce")
-    context.set_default_timeout(60_000)
-    yield context.new_page()
-    context.close()
+    with desks.sit("examiner", web.url, bypass_csp=True, reduced_motion="reduce") as page:
+        yield page
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def test_no_page_of_the_people_has_a_finding(
         put_rule(session, "geofence_dwell", {}, "settings", 1)
         put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="演習")
     rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence")
-    for path in ("/account", "/account/second", "/people", *rules, "/password"):
+    for path in ("/account", "/account/second", "/people", *rules, "/deliveries", "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)

@@ -135,6 +135,9 @@ def _end_silence(who: httpx.Client, world: World) -> httpx.Response:
 
 
 TRIES: Final[dict[str, Try]] = {
+    "POST /api/alerts/{alert_id}/responses": lambda who, w: who.post(
+        f"/api/alerts/{w.alert()}/responses", json={"team": "duty", "kind": "accept", "revision": 1}
+    ),
     "POST /api/alerts/{alert_id}/acknowledge": lambda who, w: who.post(f"/api/alerts/{w.alert()}/acknowledge", json={}),
     "POST /api/alerts/acknowledge": lambda who, w: who.post("/api/alerts/acknowledge", json={"alerts": [w.alert()]}),
     "POST /api/alerts/assign": lambda who, w: who.post(

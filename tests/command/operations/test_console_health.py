@@ -62,3 +62,15 @@ def test_a_process_that_the_realm_is_meant_to_have_and_that_is_silent_is_bad(kin
 def test_a_process_that_tells_of_trouble_is_to_be_watched() -> None:
     health = judged(RealmKind.LIVE, heartbeat("up", detail={"trouble": "web: no space left"}), heartbeat("web"))
     assert levels(health) == {"up": Level.WATCH, "web": Level.GOOD}
+
+
+def test_a_channel_that_fails_is_to_be_watched_and_one_with_dead_deliveries_is_bad() -> None:
+    def said(**channels: dict[str, Any]) -> ConsoleHealth:
+        return judged(RealmKind.LIVE, heartbeat("dispatch", detail={"channels": channels}))
+
+    well = {"waiting": 3, "failing": 0, "dead": 0, "trouble": None}
+    assert said(amqp=well).level is Level.GOOD
+    assert said(amqp=well, mail=well | {"trouble": "no answer in time"}).level is Level.WATCH
+    health = said(amqp=well, mail=well | {"dead": 2})
+    assert [(line.told.name, line.level) for line in health.channels] == [("amqp", Level.GOOD), ("mail", Level.BAD)]
+    assert health.level is Level.BAD

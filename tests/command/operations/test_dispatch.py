@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from alerts.channel import ChannelSetup
+from alerts.channels.webhook import WebhookConfig
 from alerts.message import ALERT, HEARTBEAT, decode
 from command.bus import (
     UNROUTABLE,
@@ -44,7 +48,7 @@ from command.domain.realm import Realm
 from command.operations import dispatch
 from command.operations.dispatch_loop import PROCESS
 from command.store.alerts import acknowledge_alert, act_on_alerts, record_findings
-from command.store.deliveries import Delivery, DeliveryState, pending_deliveries
+from command.store.deliveries import Delivery, DeliveryState, list_deliveries, pending_deliveries, send_again
 from command.store.engine import make_engine, realm_session
 from command.store.health import list_heartbeats
 from command.store.migrations import ensure_realm, migrate
@@ -69,12 +73,22 @@ class Ops:
         with realm_session(self.engine, self.realm) as session:
             return pending_deliveries(session, 1_000)
 
+    def dead(self) -> list[Delivery]:
+        with realm_session(self.engine, self.realm) as session:
+            return list_deliveries(session, {DeliveryState.DEAD}, limit=100)
+
     def detail(self) -> dict[str, Any]:
         with realm_session(self.engine, self.realm) as session:
             return next((dict(h.detail) for h in list_heartbeats(session) if h.process == PROCESS), {})
 
     @contextmanager
-    def dispatching(self, *, teams: Sequence[Team] = (DUTY,), amqp_url: str | None = None) -> Iterator[None]:
+    def dispatching(
+        self,
+        *,
+        teams: Sequence[Team] = (DUTY,),
+        amqp_url: str | None = None,
+        channels: Sequence[ChannelSetup] = (),
+    ) -> Iterator[None]:
         """dispatch.run in a thread; what it raises fails the test."""
         stop = threading.Event()
         with ThreadPoolExecutor(1) as pool:
@@ -87,6 +101,7 @@ class Ops:
                 teams=teams,
                 clock=SystemClock(),
                 stop=stop,
+                channels=channels,
             )
             try:
                 yield
@@ -321,15 +336,13 @@ def test_an_alert_that_breaks_the_schema_is_kept_as_dead_with_its_reason_and_the
         ops.record(finding(rule="Not A Rule"), finding())
         assert take(consumer)[0]["rule"] == "geofence_entry"
         eventually(lambda: ops.detail().get("dead") == 1)
-        eventually(lambda: len(ops.unconfirmed()) == 1)  # the good one is marked when its confirm is heard
-        (dead,) = ops.unconfirmed()
-        assert dead.state is DeliveryState.FAILED
+        eventually(lambda: ops.unconfirmed() == [])  # the good one is marked when its confirm is heard
+        (dead,) = ops.dead()
         assert "rule" in (dead.last_error or "")
     # and a new dispatch keeps counting it, and keeps its reason
     with ops.dispatching():
         eventually(lambda: ops.detail().get("dead") == 1)
-    (still,) = ops.unconfirmed()
-    assert still.last_error == dead.last_error
+    assert ops.dead() == [dead]
 
 
 def test_a_full_queue_of_one_team_waits_is_counted_and_nothing_else_waits_with_it(
@@ -409,3 +422,66 @@ def test_what_a_team_is_bound_to_no_more_comes_no_more_and_its_queue_does_not_fi
     ]
     depths = queue_depths(ops.amqp_url, ops.realm.vhost, queues)
     assert [depths[queue].ready for queue in queues] == [1, 1, 1, 0]
+
+
+@contextmanager
+def receiving(port: int, heard: list[str], statuses: list[int]) -> Iterator[None]:
+    """A webhook receiver on this machine: it notes the webhook-id, and answers with the statuses and then 200."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            heard.append(self.headers["webhook-id"])
+            self.send_response(statuses.pop(0) if statuses else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_a_receiver_that_is_down_holds_up_nobody_and_what_it_missed_outlives_a_restart_and_a_refusal(
+    ops: Ops, eventually: Callable[..., None]
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as reserved:
+        port = reserved.server_address[1]
+    key = base64.b64encode(bytes(32)).decode()
+    setups = [
+        ChannelSetup(config=WebhookConfig(name=name, serves=serves, url=f"http://127.0.0.1:{port}/"), secret=key)
+        for name, serves in (("prefecture", "exercises"), ("real", "live"))
+    ]
+
+    def of_webhook() -> dict[str, Any]:
+        return dict(ops.detail().get("channels", {}).get("prefecture", {}))
+
+    # given a receiver that is down
+    with ops.consumer() as consumer, ops.dispatching(channels=setups):
+        (alert,) = ops.record(finding())
+        # then the team has its alert, health says why the receiver has not, and the time of the next try is stored
+        assert take(consumer)[0]["alert_id"] == str(alert.alert_id)
+        eventually(lambda: "connection refused" in str(of_webhook().get("trouble")))
+        eventually(lambda: of_webhook()["failing"] == 1)
+    (waits,) = ops.unconfirmed()
+    assert (waits.channel, waits.state) == ("prefecture", DeliveryState.FAILED)
+    assert waits.next_attempt_at_us is not None
+    # when it is back, and refuses the first message that it sees
+    heard: list[str] = []
+    with receiving(port, heard, [400]), ops.dispatching(channels=setups):
+        eventually(lambda: [(d.delivery_id, d.last_error) for d in ops.dead()] == [(waits.delivery_id, REFUSED)])
+        eventually(lambda: of_webhook()["dead"] == 1)
+        # and a person has it sent again
+        with realm_session(ops.engine, ops.realm) as session:
+            send_again(session, SystemClock().now_us(), delivery_id=waits.delivery_id)
+        # then it goes out under the same identity, and nothing ever went by the channel of the live realm
+        eventually(lambda: ops.unconfirmed() == [] and ops.dead() == [])
+        assert heard == [str(delivery_id(alert.alert_id, 1, "prefecture"))] * 2
+        eventually(lambda: of_webhook()["sent"] == 1)
+        assert set(ops.detail()["channels"]) == {"amqp", "prefecture"}
+
+
+REFUSED = "refused: HTTP 400 Bad Request"

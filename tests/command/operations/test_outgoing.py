@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from command.domain.alert import Severity
-from command.operations.outgoing import LIMIT, LONGEST_PAUSE_S, Outgoing
+from command.operations.outgoing import LIMIT, LONGEST_PAUSE_S, Outgoing, jittered
 from command.store.deliveries import Delivery
 
 
@@ -54,7 +55,7 @@ def test_what_was_sent_is_not_due_again_and_what_was_confirmed_is_to_be_marked()
 
 
 def test_what_was_refused_waits_longer_each_time_and_while_a_queue_of_its_severity_is_full() -> None:
-    outgoing = Outgoing()
+    outgoing = Outgoing(jitter=lambda pause_s: pause_s)
     delivery = a_delivery()
     outgoing.take([delivery])
     pauses = []
@@ -83,6 +84,37 @@ def test_beyond_the_limit_the_least_urgent_are_let_go_and_a_critical_one_always_
     outgoing.take([critical])
     assert len(outgoing) == LIMIT
     assert outgoing.due(0.0, full=())[0] == critical
+
+
+def test_a_pause_is_as_long_as_the_jitter_says_and_at_least_as_the_other_side_asked() -> None:
+    outgoing = Outgoing(jitter=lambda pause_s: pause_s / 2)
+    delivery = a_delivery()
+    outgoing.take([delivery])
+    outgoing.sent(delivery.delivery_id)
+    assert outgoing.refused(delivery.delivery_id, 0.0) == 0.5
+    assert outgoing.refused(delivery.delivery_id, 0.0, at_least_s=90.0) == 90.0
+    assert all(0.75 <= jittered(1.0) <= 1.0 for _ in range(100))
+
+
+def test_a_stored_pause_outlives_a_restart_and_a_persons_word_ends_it() -> None:
+    outgoing = Outgoing()
+    failed = replace(a_delivery(attempts=3), next_attempt_at_us=25_000_000)
+    outgoing.take([failed], now_s=100.0, now_us=5_000_000)
+    assert outgoing.due(119.0) == []
+    assert outgoing.due(121.0) == [failed]
+    # when a person has it sent again
+    again = replace(failed, attempts=0, next_attempt_at_us=None, resent_at_us=6_000_000)
+    outgoing.take([again], now_s=101.0, now_us=6_000_000)
+    assert outgoing.due(101.0) == [again]
+
+
+def test_what_is_worse_does_not_overtake_what_was_said_of_the_same_alert_before() -> None:
+    outgoing = Outgoing()
+    first = a_delivery(Severity.LOW, created_at_us=1)
+    escalated = replace(a_delivery(Severity.CRITICAL, created_at_us=3), alert_id=first.alert_id, revision=2)
+    other = a_delivery(Severity.HIGH, created_at_us=0)
+    outgoing.take([escalated, other, first])
+    assert outgoing.due(0.0) == [first, escalated, other]
 
 
 class OutgoingMachine(RuleBasedStateMachine):

@@ -13,12 +13,19 @@ from command.store.alerts import acknowledge_alert, record_findings
 from command.store.deliveries import (
     Delivery,
     DeliveryState,
-    count_pending,
+    Failure,
+    bury_strays,
+    count_deliveries,
+    earlier_bodies,
     events_without_delivery,
+    give_up,
+    list_deliveries,
     mark_delivered,
     mark_failed,
     pending_deliveries,
     save_deliveries,
+    send_again,
+    still_open,
 )
 from command.store.engine import realm_session
 
@@ -51,6 +58,12 @@ def delivery(alert: Alert, created_at_us: int = NOW_US) -> Delivery:
         routing_key=routing_key(alert),
         body={"alert_id": str(alert.alert_id), "revision": alert.revision},
         created_at_us=created_at_us,
+    )
+
+
+def failure(alert: Alert, reason: str, next_attempt_at_us: int | None) -> Failure:
+    return Failure(
+        delivery_id=delivery(alert).delivery_id, reason=reason, next_attempt_at_us=next_attempt_at_us, attempted=True
     )
 
 
@@ -107,20 +120,20 @@ def test_a_delivery_is_kept_once_and_comes_back_until_it_is_confirmed(engine: En
         assert pending_deliveries(session, 100) == [delivery(alert)]
 
     with realm_session(engine, realm) as session:
-        mark_failed(session, delivery(alert).delivery_id, "unroutable\x00", NOW_US + 2)
+        mark_failed(session, [failure(alert, "unroutable\x00", NOW_US + 9)], NOW_US + 2)
     with realm_session(engine, realm) as session:
         (failed,) = pending_deliveries(session, 100)
-        assert count_pending(session) == 1
+        assert count_deliveries(session)["amqp"][DeliveryState.FAILED] == 1
     assert (failed.state, failed.attempts, failed.last_error) == (DeliveryState.FAILED, 1, "unroutable\ufffd")
-    assert failed.attempted_at_us == NOW_US + 2
+    assert (failed.attempted_at_us, failed.next_attempt_at_us) == (NOW_US + 2, NOW_US + 9)
 
     with realm_session(engine, realm) as session:
         mark_delivered(session, [failed.delivery_id], NOW_US + 3)
         mark_delivered(session, [failed.delivery_id, uuid.uuid4()], NOW_US + 4)
-        mark_failed(session, failed.delivery_id, "too late to fail", NOW_US + 5)
+        mark_failed(session, [failure(alert, "too late to fail", None)], NOW_US + 5)
     with realm_session(engine, realm) as session:
         assert pending_deliveries(session, 100) == []
-        assert count_pending(session) == 0
+        assert count_deliveries(session) == {}
 
 
 def test_a_delivery_that_always_fails_holds_up_no_other_and_the_worst_goes_first(engine: Engine, realm: Realm) -> None:
@@ -129,9 +142,70 @@ def test_a_delivery_that_always_fails_holds_up_no_other_and_the_worst_goes_first
     high = record(engine, realm, FindingKind.OPENED, Severity.HIGH, 3)
     plan(engine, realm)
     with realm_session(engine, realm) as session:
-        mark_failed(session, delivery(poison).delivery_id, "no", NOW_US)
+        mark_failed(session, [failure(poison, "no", NOW_US)], NOW_US)
 
     with realm_session(engine, realm) as session:
         order = [pending.alert_id for pending in pending_deliveries(session, 100)]
         assert [pending.alert_id for pending in pending_deliveries(session, 1)] == order[:1]
     assert order == [high.alert_id, low.alert_id, poison.alert_id]
+
+
+def states(engine: Engine, realm: Realm) -> dict[uuid.UUID, DeliveryState]:
+    with realm_session(engine, realm) as session:
+        return {d.alert_id: d.state for d in list_deliveries(session, set(DeliveryState), limit=100)}
+
+
+def test_what_is_dead_is_sent_again_or_given_up_by_a_persons_word_and_by_nothing_else(
+    engine: Engine, realm: Realm
+) -> None:
+    again, gone, waits = (record(engine, realm, FindingKind.OPENED, Severity.LOW, i) for i in (1, 2, 3))
+    plan(engine, realm)
+    with realm_session(engine, realm) as session:
+        mark_failed(session, [failure(again, "no", None), failure(gone, "no", None)], NOW_US)
+    with realm_session(engine, realm) as session:
+        assert [d.alert_id for d in pending_deliveries(session, 100)] == [waits.alert_id]
+        assert count_deliveries(session)["amqp"] == {
+            DeliveryState.PENDING: 1,
+            DeliveryState.FAILED: 0,
+            DeliveryState.DEAD: 2,
+        }
+        # when
+        assert give_up(session, delivery(gone).delivery_id, "sato: told by telephone")
+        assert send_again(session, NOW_US + 7, channel="amqp") == [delivery(again).delivery_id]
+    # then
+    assert states(engine, realm) == {
+        again.alert_id: DeliveryState.PENDING,
+        gone.alert_id: DeliveryState.GIVEN_UP,
+        waits.alert_id: DeliveryState.PENDING,
+    }
+    with realm_session(engine, realm) as session:
+        resent = next(d for d in pending_deliveries(session, 100) if d.alert_id == again.alert_id)
+        assert (resent.attempts, resent.resent_at_us, resent.last_error) == (0, NOW_US + 7, "no")
+        assert still_open(session, [delivery(a).delivery_id for a in (again, gone)]) == {resent.delivery_id}
+        assert not give_up(session, delivery(gone).delivery_id, "again")
+        assert send_again(session, NOW_US + 8, delivery_id=delivery(gone).delivery_id) == []
+
+
+def test_what_waits_for_a_channel_that_there_is_no_more_is_dead_with_the_reason(engine: Engine, realm: Realm) -> None:
+    alert = record(engine, realm, FindingKind.OPENED, Severity.LOW, 1)
+    plan(engine, realm)
+    with realm_session(engine, realm) as session:
+        assert bury_strays(session, ["amqp"], "no such channel") == []
+        assert bury_strays(session, ["prefecture"], "no such channel") == ["amqp"]
+    assert states(engine, realm) == {alert.alert_id: DeliveryState.DEAD}
+
+
+def test_what_went_out_before_about_an_alert_leaves_out_what_will_never_reach_anybody(
+    engine: Engine, realm: Realm
+) -> None:
+    first = record(engine, realm, FindingKind.OPENED, Severity.LOW, 1)
+    second = record(engine, realm, FindingKind.REVISED, Severity.LOW, 1)
+    third = record(engine, realm, FindingKind.REVISED, Severity.HIGH, 1)
+    other = record(engine, realm, FindingKind.OPENED, Severity.LOW, 2)
+    plan(engine, realm)
+    with realm_session(engine, realm) as session:
+        mark_delivered(session, [delivery(first).delivery_id, delivery(other).delivery_id], NOW_US)
+        mark_failed(session, [failure(second, "refused", None)], NOW_US)
+    with realm_session(engine, realm) as session:
+        bodies = earlier_bodies(session, delivery(third).delivery_id)
+    assert [(body["alert_id"], body["revision"]) for body in bodies] == [(str(first.alert_id), 1)]
