@@ -96,6 +96,14 @@ class FenceRule(ABC):
             findings += self.end(key, ending, world.now_us, world)
         return findings
 
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for key in list(self._memory):
+            track = world.tracks.get(_parts(key)[0])
+            if track is not None and int(track.kind) not in self._kinds:
+                findings += self.end(key, Ending.WITHDRAWN, world.now_us, world)
+        return findings
+
     def say(
         self,
         kind: FindingKind,

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from alerts.rule import RuleConfig, SeverityWord
+from alerts.rule import RuleConfig, SettingsDisagree, SeverityWord
 from command.domain.area import Area
 from command.domain.clock import US_PER_S
 from command.domain.geo import Position
@@ -56,11 +56,9 @@ class FenceConfig(RuleConfig):
     @model_validator(mode="after")
     def _forgets_last(self) -> Self:
         if self.forget_after_s < self.rearm_s:
-            raise ValueError(
-                "forget_after_s must not be shorter than rearm_s: a track that has left would be called lost"
-            )
+            raise SettingsDisagree("forget_before_rearm")
         if self.most_margin_m < self.least_margin_m:
-            raise ValueError("most_margin_m must not be less than least_margin_m")
+            raise SettingsDisagree("margins")
         return self
 
 

@@ -1,10 +1,14 @@
-"""The JSON bodies that other systems receive, published and versioned: alert-1.json, heartbeat-1.json in schemas/."""
+"""The JSON bodies that other systems exchange with us, published and versioned in schemas/: alert-1.json,
+heartbeat-1.json and reply-1.json that they receive, response-1.json that they send.
+"""
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -15,14 +19,19 @@ from jsonschema.exceptions import best_match
 
 from alerts.explain import explain, subject_name
 from command.domain.alert import Alert, AlertEventKind
-from command.domain.clock import from_us
+from command.domain.clock import from_us, to_us
+from command.domain.geo import Position
 from command.domain.realm import Realm, RealmKind
+from command.domain.response import Response, ResponseKind, TeamResponse, TeamState
 from command.i18n import LANGUAGES, text
 
 ALERT: Final = "alert"
 HEARTBEAT: Final = "heartbeat"
+RESPONSE: Final = "response"
+REPLY: Final = "reply"
 SCHEMA_VERSION: Final = 1
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 16 * 1024
 MAX_LABEL: Final = 200
 MAX_COMMENT: Final = 4_000
 """Longer texts are cut: a long name must not keep an alert from people. The console has them whole."""
@@ -51,7 +60,7 @@ class DispatchState(StrEnum):
 
 @cache
 def schema(kind: str) -> Mapping[str, Any]:
-    """The published JSON Schema (draft 2020-12) of `alert` or `heartbeat` messages."""
+    """The published JSON Schema (draft 2020-12) of `alert`, `heartbeat`, `response` or `reply` messages."""
     path = resources.files("alerts").joinpath(f"schemas/{kind}-{SCHEMA_VERSION}.json")
     loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return loaded
@@ -93,7 +102,7 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
         "subject_label": {language: subject_name(alert, language)[:MAX_LABEL] for language in LANGUAGES},
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "area": None if name is None else {"slug": alert.area, "name": {"ja": name.ja, "en": name.en}},
-        "position": None if alert.position is None else {"lon": alert.position.lon, "lat": alert.position.lat},
+        "position": _place(alert.position),
         "opened_at": rfc3339(alert.opened_at_us),
         "observed_at": rfc3339(alert.observed_at_us),
         "recorded_at": rfc3339(alert.recorded_at_us),
@@ -107,7 +116,24 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
             "by": (alert.acknowledged_by or "")[:MAX_LABEL],
             "comment": None if alert.comment is None else alert.comment[:MAX_COMMENT],
         },
+        "responses": [_team_response(each) for each in alert.responses],
     }
+
+
+def _team_response(response: TeamResponse) -> dict[str, Any]:
+    return {
+        "team": response.team,
+        "state": response.state.value,
+        "response_id": str(response.response_id),
+        "responder": response.responder,
+        "answered_at": rfc3339(response.answered_at_us),
+        "comment": response.comment,
+        "position": _place(response.position),
+    }
+
+
+def _place(position: Position | None) -> dict[str, float] | None:
+    return None if position is None else {"lon": position.lon, "lat": position.lat}
 
 
 def _because(alert: Alert, language: str) -> str:
@@ -137,6 +163,75 @@ def heartbeat_body(
     }
 
 
+def response_body(realm: Realm, response: Response) -> dict[str, Any]:
+    """The body of an answer. answered_at_us here by the sender's own clock."""
+    return {
+        "schema": f"urn:mizugiwa:schema:{RESPONSE}:{SCHEMA_VERSION}",
+        "schema_version": SCHEMA_VERSION,
+        "realm": realm.name,
+        "response_id": str(response.response_id),
+        "alert_id": str(response.alert_id),
+        "revision": response.revision_seen,
+        "team": response.team,
+        "kind": response.kind.value,
+        "responder": response.responder,
+        "answered_at": rfc3339(response.answered_at_us),
+        "comment": response.comment,
+        "position": _place(response.position),
+    }
+
+
+def read_response(body: Mapping[str, Any]) -> Response:
+    """The answer of a body that met the schema; its time by the sender's clock. Raises InvalidMessage where that is no
+    time, 31 February say.
+    """
+    position = body.get("position")
+    try:
+        answered_at_us = to_us(datetime.fromisoformat(body["answered_at"]))
+    except ValueError as exc:
+        raise InvalidMessage(f"{RESPONSE} body at $.answered_at: {exc}") from exc
+    return Response(
+        response_id=uuid.UUID(body["response_id"]),
+        alert_id=uuid.UUID(body["alert_id"]),
+        team=body["team"],
+        kind=ResponseKind(body["kind"]),
+        revision_seen=body["revision"],
+        responder=body["responder"],
+        answered_at_us=answered_at_us,
+        comment=body.get("comment", ""),
+        position=None if position is None else Position(lon=position["lon"], lat=position["lat"]),
+    )
+
+
+def reply_body(
+    realm: Realm,
+    *,
+    team: str,
+    response_id: uuid.UUID | None,
+    alert_id: uuid.UUID | None,
+    result: str,
+    code: str | None,
+    why: Mapping[str, str] | None,
+    state: TeamState | None,
+    revision: int | None,
+) -> dict[str, Any]:
+    """The body of what a team is told of one of its answers. result, code and why: as in the schema."""
+    return {
+        "schema": f"urn:mizugiwa:schema:{REPLY}:{SCHEMA_VERSION}",
+        "schema_version": SCHEMA_VERSION,
+        "realm": realm.name,
+        "status": _status(realm),
+        "response_id": None if response_id is None else str(response_id),
+        "alert_id": None if alert_id is None else str(alert_id),
+        "team": team,
+        "result": result,
+        "code": code,
+        "why": None if why is None else dict(why),
+        "state": None if state is None else state.value,
+        "revision": revision,
+    }
+
+
 def _status(realm: Realm) -> str:
     return "actual" if realm.kind is RealmKind.LIVE else "exercise"
 
@@ -162,8 +257,9 @@ def encode(body: Mapping[str, Any], *, kind: str) -> bytes:
 
 def decode(data: bytes, *, kind: str) -> dict[str, Any]:
     """The body in `data`, checked against the schema of `kind`. Raises InvalidMessage for anything else."""
-    if len(data) > MAX_BODY_BYTES:
-        raise InvalidMessage(f"{len(data)} bytes; {MAX_BODY_BYTES} at most")
+    most = MAX_RESPONSE_BYTES if kind == RESPONSE else MAX_BODY_BYTES
+    if len(data) > most:
+        raise InvalidMessage(f"{len(data)} bytes; {most} at most")
     try:
         body = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:

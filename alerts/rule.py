@@ -10,13 +10,27 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from alerts.schedule import Schedule
 from command.domain.alert import Finding, Severity
+from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.track import Track
+from command.i18n import text
 from command.i18n.names import Names
 from maps.areas import AreaIndex
 
 SeverityWord = Literal["critical", "high", "medium", "low"]
+
+
+class SettingsDisagree(ValueError):
+    """Settings that are right each by itself and wrong together. `explain(language)` is the sentence for people."""
+
+    def __init__(self, key: str, **params: Any) -> None:
+        self._key, self._params = key, params
+        super().__init__(self.explain("en"))
+
+    def explain(self, language: str) -> str:
+        return text(language, f"rules.disagree.{self._key}", **self._params)
 
 
 class RuleConfig(BaseModel):
@@ -27,10 +41,16 @@ class RuleConfig(BaseModel):
 
     enabled: bool = True
     severity: SeverityWord
+    schedule: Schedule | None = None
+    """When it is in force; None: always."""
 
     @property
     def level(self) -> Severity:
         return Severity.from_word(self.severity)
+
+    def in_force(self, at_us: int, position: Position | None) -> bool:
+        """Whether what the rule says at a time about a place is told to people."""
+        return self.schedule is None or self.schedule.holds(at_us, position)
 
 
 class Memory(MutableMapping[str, dict[str, Any]]):
@@ -105,7 +125,7 @@ class World:
 class Rule(Protocol):
     """One rule. `evaluate` sees each flush's new states in the order of observed_at, `tick` the passing of time.
 
-    Both return findings; a rule keeps its episodes in `memory`, so that one episode is one alert: OPENED once,
+    They return findings; a rule keeps its episodes in `memory`, so that one episode is one alert: OPENED once,
     REVISED when something that a person must know changed, CLEARED at its end. What a rule says depends on the states
     and their times, never on where one flush ends and the next begins, and nothing that it needs lives outside
     `memory`: built again from it, it goes on as if nothing had happened.
@@ -121,3 +141,8 @@ class Rule(Protocol):
         ...
 
     def tick(self, world: World) -> list[Finding]: ...
+
+    def reconsider(self, world: World) -> list[Finding]:
+        """Its settings are other than when it last looked: CLEARED, with any reason, of each open episode that these
+        would not have opened by now. What it remembers otherwise stays, so that nothing is told anew."""
+        ...

@@ -130,12 +130,22 @@ def responder(
     language: Annotated[str, typer.Option("--lang", help="ja or en.")] = "ja",
     as_json: AsJson = False,
     count: Annotated[int | None, typer.Option(help="End after this many alerts.", min=1)] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="The file with the password of the team's user, as `broker provision` made it.")
+    ] = None,
 ) -> None:
     """A responder's client: print the team's alerts, and warn when the heartbeat stops."""
     from command.app.responder import run_responder
 
     run_responder(
-        _settings(config), _realm(realm), team=team, language=language, as_json=as_json, count=count, out=sys.stdout
+        _settings(config),
+        _realm(realm),
+        team=team,
+        language=language,
+        as_json=as_json,
+        count=count,
+        password_file=password_file,
+        out=sys.stdout,
     )
 
 
@@ -287,6 +297,40 @@ def users_revoke(
     typer.echo(f"{login}: {'sessions' if session is None else 'session'} revoked")
 
 
+broker = typer.Typer(help="The broker: the teams' users.", no_args_is_help=True)
+cli.add_typer(broker, name="broker")
+
+
+@broker.command("provision")
+def broker_provision(
+    config: Config = None,
+    realm: RealmName = "live",
+    passwords: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the passwords, a file of 0600 a team; `teams` in keys_dir unless given."),
+    ] = None,
+    new_passwords: Annotated[
+        bool, typer.Option("--new-passwords", help="Give every team another password; who is connected stays so.")
+    ] = False,
+    remove_gone: Annotated[
+        bool, typer.Option("--remove-gone", help="Remove users of teams that are not in the settings.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Give each team of the settings a user at the broker that reads its own queues, answers, and can do no more."""
+    from command.app.team_users import provision_teams
+
+    for line in provision_teams(
+        _settings(config),
+        _realm(realm),
+        folder=passwords,
+        new_passwords=new_passwords,
+        remove_gone=remove_gone,
+        dry_run=dry_run,
+    ):
+        typer.echo(line)
+
+
 audit = typer.Typer(help="The audit log: verify it, export it.", no_args_is_help=True)
 cli.add_typer(audit, name="audit")
 
@@ -351,6 +395,53 @@ def _tell_import(lines: Sequence[str], *, failed: bool) -> None:
         typer.echo(line)
     if failed:
         raise typer.Exit(1)
+
+
+rules = typer.Typer(help="Rules: list, show, history, undo.", no_args_is_help=True)
+cli.add_typer(rules, name="rules")
+
+RuleName = Annotated[str, typer.Argument(help="The rule's name, as `rules list` shows it first.")]
+
+
+@rules.command("list")
+def rules_list(config: Config = None, realm: RealmName = "live") -> None:
+    """Show every rule: its name, whether it is on, the version that holds and who decided it."""
+    from command.app.rules import list_rules
+
+    for line in list_rules(_settings(config), _realm(realm)):
+        typer.echo(line)
+
+
+@rules.command("show")
+def rules_show(rule: RuleName, config: Config = None, realm: RealmName = "live") -> None:
+    """Show a rule's settings as they hold."""
+    from command.app.rules import show_rule
+
+    for line in show_rule(_settings(config), _realm(realm), rule):
+        typer.echo(line)
+
+
+@rules.command("history")
+def rules_history(rule: RuleName, config: Config = None, realm: RealmName = "live") -> None:
+    """Show a rule's versions, newest first: when, who, why, and what each changed."""
+    from command.app.rules import rule_history
+
+    for line in rule_history(_settings(config), _realm(realm), rule):
+        typer.echo(line)
+
+
+@rules.command("undo")
+def rules_undo(
+    rule: RuleName,
+    version: Annotated[int, typer.Argument(help="The older version that is to hold again.", min=1)],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the version and in the audit log.")],
+    config: Config = None,
+    realm: RealmName = "live",
+) -> None:
+    """Bring an older version of a rule back, as a new one. It is in force within seconds."""
+    from command.app.rules import undo_rule
+
+    typer.echo(undo_rule(_settings(config), _realm(realm), rule, version, reason=reason))
 
 
 facilities = typer.Typer(help="Facilities: bring them in from a file.", no_args_is_help=True)

@@ -20,6 +20,7 @@ def alert_facts(alert: Alert, told: Explained, *, silenced: bool, handled: Incid
         "data_escalated": str(alert.escalated_at_us is not None).lower(),
         "data_silenced": str(silenced).lower(),
         "data_held": alert.assigned_to or "",
+        "data_revision": str(alert.revision),
         "data_rule": alert.rule,
         "data_title": told.title,
         "data_subject": alert.subject,

@@ -202,6 +202,7 @@ def _stores(view: View) -> list[Component]:
                 "assign_alerts": view.person.may(Permission.ASSIGN_ALERTS),
                 "escalate_alerts": view.person.may(Permission.ESCALATE_ALERTS),
                 "silence_alerts": view.person.may(Permission.SILENCE_ALERTS),
+                "respond": view.person.may(Permission.RESPOND),
                 "read_incidents": view.person.may(Permission.READ_INCIDENTS),
                 "manage_incidents": view.person.may(Permission.MANAGE_INCIDENTS),
                 "comment_on_incidents": view.person.may(Permission.COMMENT_ON_INCIDENTS),

@@ -8,6 +8,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from command.domain.alert_acts import COMMENT_LIMIT, REASON_LIMIT
+from command.domain.response import COMMENT_LIMIT as RESPONSE_LIMIT
+from command.domain.response import RESPONDER_LIMIT, ResponseKind
 from command.i18n import text
 from command.operations.people import Permission, Person
 from dashboards.marks import marks
@@ -130,6 +132,27 @@ def act_forms(view: View) -> list[Component]:
                 html.P(view.t("silence.help"), className="help"),
             ],
             send="silence.begin",
+        ),
+        _form(
+            view,
+            "respond-form",
+            [
+                html.P(view.t("triage.respond_help"), className="help"),
+                html.Label(view.t("triage.respond_team"), htmlFor="respond-team"),
+                html.Select(
+                    [html.Option(team, value=team) for team in view.console.response_desk.teams], id="respond-team"
+                ),
+                html.Label(view.t("triage.respond_kind"), htmlFor="respond-kind"),
+                html.Select(
+                    [html.Option(view.t(f"response.kind.{kind.value}"), value=kind.value) for kind in ResponseKind],
+                    id="respond-kind",
+                ),
+                html.Label(view.t("triage.respond_responder"), htmlFor="respond-responder"),
+                plain_input("respond-responder", limit=RESPONDER_LIMIT),
+                html.Label(view.t("triage.respond_comment"), htmlFor="respond-comment"),
+                plain_input("respond-comment", limit=RESPONSE_LIMIT),
+            ],
+            send="triage.act.respond",
         ),
         html.Section(
             id="act-result",

@@ -139,6 +139,9 @@ class _Nothing:
     def now_us(self) -> int:
         return 0
 
+    def at_host_us(self, host_us: int) -> int:
+        return 0
+
 
 def _uncounted() -> Tally:
     nothing = _Nothing()

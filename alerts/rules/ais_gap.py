@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from alerts.findings import track_finding
-from alerts.rule import Memory, RuleConfig, SeverityWord, World
+from alerts.rule import Memory, RuleConfig, SettingsDisagree, SeverityWord, World
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
 from command.domain.geo import Position, distances_m
@@ -53,7 +53,7 @@ class AisGapConfig(RuleConfig):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not self.least_gap_s <= self.most_gap_s < self.close_after_s:
-            raise ValueError("keep least_gap_s <= most_gap_s < close_after_s")
+            raise SettingsDisagree("gaps")
         return self
 
 
@@ -105,6 +105,17 @@ class AisGap:
                     findings.append(self._told(FindingKind.CLEARED, "exempted", key, entry, world.now_us, world=world))
             elif entry["source"] not in troubled:
                 findings += self._open(key, entry, world.now_us, world)
+        return findings
+
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for key, entry in list(self._memory.items()):
+            if "alert" not in entry:
+                continue
+            run = self._memory.get(f"source|{entry['source']}")
+            if not self._is_long(entry, world.now_us, heard_since_us=run["since_us"] if run else entry["seen_us"]):
+                self._memory[key] = {name: value for name, value in entry.items() if name != "alert"}
+                findings.append(self._told(FindingKind.CLEARED, "exempted", key, entry, world.now_us, world=world))
         return findings
 
     def _sample(self, key: str, entry: dict[str, Any] | None, row: np.void, source: str, world: World) -> list[Finding]:
@@ -168,9 +179,7 @@ class AisGap:
         run = self._memory.get(f"source|{entry['source']}")
         if run is None or t_us - run["seen_us"] >= config.source_break_s * US_PER_S:
             return []
-        gap_s = min(max(config.least_gap_s, config.usual_intervals * max(intervals_s)), config.most_gap_s)
-        silent_since_us = max(entry["seen_us"], run["since_us"])
-        if t_us - silent_since_us < (gap_s + config.sample_s) * US_PER_S:
+        if not self._is_long(entry, t_us, heard_since_us=run["since_us"]):
             return []
         if world.exemptions.covers(entry["subject"], rule=self.name, now_us=t_us):
             return []
@@ -187,6 +196,13 @@ class AisGap:
         }
         variant = "" if witnesses else "unwitnessed"
         return [self._told(FindingKind.OPENED, variant, key, entry, t_us, world=world, params=params)]
+
+    def _is_long(self, entry: dict[str, Any], t_us: int, *, heard_since_us: int) -> bool:
+        """Whether the silence up to `t_us` is a gap for this vessel."""
+        config = self._config
+        gap_s = min(max(config.least_gap_s, config.usual_intervals * max(entry["intervals_s"])), config.most_gap_s)
+        silent_since_us = max(entry["seen_us"], heard_since_us)
+        return bool(t_us - silent_since_us >= (gap_s + config.sample_s) * US_PER_S)
 
     def _witnesses(self, key: str, entry: dict[str, Any], t_us: int) -> int:
         """How many others the same source heard near the vessel's last place in the later half of its silence."""

@@ -81,6 +81,10 @@ class Distress:
             findings.append(self._silent(entry, key, last_seen_us, world))
         return findings
 
+    def reconsider(self, world: World) -> list[Finding]:
+        """No setting says what a call for help is."""
+        return []
+
     def _call(self, row: np.void, world: World) -> list[Finding]:
         """One report that calls for help, or tests."""
         key = row["track_id"].tobytes().hex()

@@ -74,6 +74,17 @@ class DroneLinkLost:
                 findings.append(self._open(key, entry, world))
         return findings
 
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for key, entry in list(self._memory.items()):
+            if "start_us" not in entry:
+                continue
+            until_us = self._told_until_us(key, world) if entry["back_us"] is None else entry["back_us"]
+            if not self._is_lost(until_us - entry["start_us"]):
+                findings.append(self._told(FindingKind.CLEARED, ".ended", key, entry, world=world))
+                self._memory[key] = {name: entry[name] for name in ("subject", "seen_us", "place")}
+        return findings
+
     def _told_until_us(self, key: str, world: World) -> int:
         """Up to when the drone's silence is known to be one."""
         track = world.tracks.get(bytes.fromhex(key))

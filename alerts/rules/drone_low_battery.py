@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from alerts.findings import position_of, track_finding
-from alerts.rule import Memory, RuleConfig, SeverityWord, World
+from alerts.rule import Memory, RuleConfig, SettingsDisagree, SeverityWord, World
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
 from command.domain.observation import ObservationFlag, subject_of
@@ -32,7 +32,7 @@ class DroneLowBatteryConfig(RuleConfig):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.critical_percent >= self.warning_percent:
-            raise ValueError("critical_percent must be below warning_percent")
+            raise SettingsDisagree("battery")
         return self
 
 
@@ -79,6 +79,32 @@ class DroneLowBattery:
                 at_us=seen_us + round(self._config.forget_after_s * US_PER_S),
                 position=track.position if track else None,
                 params={"last_seen_us": seen_us},
+            )
+            findings.append(said)
+        return findings
+
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for key, entry in list(self._memory.items()):
+            track_id = bytes.fromhex(key)
+            track = world.tracks.get(track_id)
+            battery = None if track is None else track.battery_percent
+            if track is None or battery is None or battery <= self._config.warning_percent:
+                continue
+            del self._memory[key]
+            if not entry["level"]:
+                continue
+            said = track_finding(
+                FindingKind.CLEARED,
+                f"{self.name}.recovered",
+                severity=self._severity(entry),
+                subject=entry["subject"],
+                track_id=track_id,
+                world=world,
+                start_us=entry["start_us"],
+                at_us=world.now_us,
+                position=track.position,
+                params={"battery_percent": round(battery)},
             )
             findings.append(said)
         return findings

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alerts.fence_rule import NOT_BELIEVED
 from alerts.fences import KindWord
-from alerts.rule import Memory, RuleConfig, SeverityWord, World
+from alerts.rule import Memory, RuleConfig, SettingsDisagree, SeverityWord, World
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
 from command.domain.geo import Position
@@ -45,7 +45,7 @@ class Watch(BaseModel):
     @model_validator(mode="after")
     def _names_someone(self) -> Self:
         if not self.subjects and not self.kinds:
-            raise ValueError(f"watch {self.name}: name subjects or kinds that should be in the area")
+            raise SettingsDisagree("watch_nobody", name=self.name)
         return self
 
 
@@ -58,7 +58,7 @@ class GeofenceAbsenceConfig(RuleConfig):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         if len({watch.name for watch in self.watches}) != len(self.watches):
-            raise ValueError("two watches have one name; give each a name of its own")
+            raise SettingsDisagree("watch_twice")
         return self
 
 
@@ -113,6 +113,17 @@ class GeofenceAbsence:
             if watch.name not in self._memory:
                 self._memory[watch.name] = _begun(watch, world.now_us)
             findings += self._absent(watch, world.now_us, world)
+        return findings
+
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for name, watch in self._watches.items():
+            entry = self._memory.get(name)
+            if entry is None or entry["alert"] is None or entry["area"] != watch.area:
+                continue
+            if world.now_us - entry["alert"] < watch.after_s * US_PER_S + _SEEN_EVERY_US:
+                findings.append(self._told(FindingKind.CLEARED, "withdrawn", name, entry, world.now_us, world=world))
+                self._memory[name] = entry | {"alert": None}
         return findings
 
     def _counts(self, watch: Watch, row: np.void) -> bool:

@@ -55,6 +55,18 @@ class SourceSilent:
             findings.append(self._told(FindingKind.CLEARED, "finished", key, entry, at_us=world.now_us, params={}))
         return findings
 
+    def reconsider(self, world: World) -> list[Finding]:
+        findings: list[Finding] = []
+        for health in world.health:
+            key = f"{health.gateway}/{health.source}"
+            entry = self._memory.get(key)
+            if entry is None or entry["back_us"] is not None or self._trouble(health, world.now_us) is not None:
+                continue
+            del self._memory[key]
+            params = {"restored_us": world.now_us}
+            findings.append(self._told(FindingKind.CLEARED, "restored", key, entry, at_us=world.now_us, params=params))
+        return findings
+
     def _look(self, key: str, health: SourceHealth, world: World) -> list[Finding]:
         entry = self._memory.get(key)
         trouble = self._trouble(health, world.now_us)

@@ -282,6 +282,18 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
         "silenced": None
         if silence is None
         else {"silence_id": str(silence.silence_id), "until": _iso(silence.expires_at_us)},
+        "responses": [
+            {
+                "team": each.team,
+                "state": each.state.value,
+                "response_id": str(each.response_id),
+                "responder": each.responder,
+                "answered_at": _iso(each.answered_at_us),
+                "comment": each.comment,
+                "position": None if each.position is None else {"lon": each.position.lon, "lat": each.position.lat},
+            }
+            for each in alert.responses
+        ],
         "incident": None if incident is None else {"incident_id": str(incident.incident_id), "number": incident.number},
     }
 

@@ -11,6 +11,8 @@ from command.api.pages import FIELD_LIMIT
 from command.operations.people import Origin, UnknownSession
 
 _FIELDS_LIMIT = 100
+_LARGE_FORM = 20_000
+"""Of a rule, which may name every area there is."""
 
 
 async def fields(request: Request, *names: str) -> tuple[str, ...]:
@@ -28,12 +30,17 @@ async def choices(request: Request, name: str) -> list[str]:
     return (await _form(request)).get(name, [])
 
 
-async def _form(request: Request) -> dict[str, list[str]]:
+async def every_field(request: Request) -> dict[str, list[str]]:
+    """All fields of a large form, each with all its values. Raises HTTPException 422 where there are too many."""
+    return await _form(request, most=_LARGE_FORM)
+
+
+async def _form(request: Request, *, most: int = _FIELDS_LIMIT) -> dict[str, list[str]]:
     body = (await request.body()).decode("utf-8", "replace")
     try:
-        return parse_qs(body, keep_blank_values=True, max_num_fields=_FIELDS_LIMIT)
+        return parse_qs(body, keep_blank_values=True, max_num_fields=most)
     except ValueError as exc:
-        raise HTTPException(422, f"the form has more than {_FIELDS_LIMIT} fields") from exc
+        raise HTTPException(422, f"the form has more than {most} fields") from exc
 
 
 def session_id_of(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""/ws/tracks: each screen's view of the picture as binary frames, about two a second, and what else it must reload."""
+"""/ws/tracks: each screen's view of the picture as binary frames, three a second, and what else it must reload."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from command.operations.track_groups import TrackGroup
 
 _HEAD: Final = struct.Struct("<BBHIdQ")
 _VERSION: Final = 1
-_EVERY_S: Final = 0.5
+_EVERY_S: Final = 0.35
 _SEND_TIMEOUT_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 4_096
 _NAMES_A_MESSAGE: Final = 500
@@ -141,7 +141,7 @@ class Screen:
             await asyncio.sleep(_PRESENCE_EVERY_S)
 
     async def speak(self) -> None:
-        """Send what is due, then wait half a second or until the screen asks for another view."""
+        """Send what is due, then wait a third of a second or until the screen asks for another view."""
         console = self._console
         told = {
             "alerts": console.alerts_revision,

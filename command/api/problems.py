@@ -23,6 +23,7 @@ from command.operations.incidents import (
     IncidentProblem,
 )
 from command.operations.people import Forbidden, StoreUnavailable, current_language
+from command.operations.responses import ResponseConflict
 from command.operations.territory import OutsideAreas
 from command.operations.triage import AlreadyAcknowledged, BadComment, UnknownAlert
 from maps.coastline import CoastlineUnavailable
@@ -50,6 +51,7 @@ def add_problem_handlers(web: FastAPI) -> None:
         BadComment: 422,
         BadAct: 422,
         SilenceGone: 404,
+        ResponseConflict: 409,
         KeyTaken: 409,
         BadKeys: 422,
         IncidentNotFound: 404,

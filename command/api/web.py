@@ -28,6 +28,9 @@ from command.api.people import people_router
 from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
+from command.api.responses import responses_router
+from command.api.rule_pages import rule_pages_router
+from command.api.rules import add_rule_problems, rules_router
 from command.api.schema import PROBLEMS, describe
 from command.api.search import search_router
 from command.api.silences import silences_router
@@ -100,16 +103,20 @@ def make_web(
     add_note_problems(web)
     add_facility_problems(web)
     add_delivery_problems(web)
+    add_rule_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         people_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),
         alerts_router(console),
+        responses_router(console),
         silences_router(console),
         keys_router(console.keys),
         incidents_router(console),
         tracks_router(console),
         areas_router(console),
+        rules_router(console),
+        rule_pages_router(console),
         places_router(console),
         notes_router(console),
         search_router(console),

@@ -11,6 +11,7 @@ from command.operations.imports import PlaceRefused
 from command.operations.keys import BadKey
 from command.operations.people import BadAccount
 from command.operations.replay import ReplayStopped
+from command.operations.rules import RuleRefused
 from command.services import AlreadyRunning, ServiceMissing
 from command.settings import BadSettings
 from command.store.engine import StoreNotMigrated, StoreUnavailable
@@ -32,6 +33,7 @@ MENDABLE: Final = (
     BrokerUnavailable,
     LoginTaken,
     ReplayStopped,
+    RuleRefused,
     ServiceMissing,
     StoreNotMigrated,
     StoreUnavailable,

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TextIO
+from urllib.parse import quote, urlsplit
 
 from command.app.logs import configure_logging
 from command.app.program import endpoints_of, stop_on_signals
-from command.bus import Team
+from command.app.team_users import passwords_of
+from command.bus import Team, team_user
 from command.domain.realm import Realm
 from command.i18n import texts
 from command.operations import respond
+from command.operations.team_access import password_file as password_file_of
 from command.settings import BadSettings, Settings
+
+
+def team_url(settings: Settings, team: str, password_file: Path | None) -> str:
+    """AMQP_URL as the team's own user, where its password is known; else as it is. Raises BadSettings.
+
+    The password is that of the file given, else, where AMQP_URL names no user of its own, of the file that `mizugiwa
+    broker provision` made here.
+    """
+    amqp_url = settings.amqp_url or endpoints_of(settings).amqp_url
+    parts = urlsplit(amqp_url)
+    file = password_file or password_file_of(passwords_of(settings, None), team)
+    if password_file is None and (not file.exists() or (settings.amqp_url is not None and parts.username)):
+        return amqp_url
+    try:
+        password = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadSettings(f"the password of team {team} cannot be read from {file} ({exc})") from exc
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{team_user(team)}:{quote(password, safe='')}@{host}").geturl()
 
 
 def run_responder(
@@ -22,6 +45,7 @@ def run_responder(
     language: str,
     as_json: bool,
     count: int | None,
+    password_file: Path | None,
     out: TextIO,
 ) -> None:
     """The verb `responder`: a team's alerts on standard output until Ctrl-C. Raises BadSettings."""
@@ -33,7 +57,7 @@ def run_responder(
     # The client says itself what a responder must know; standard output is the alerts' alone.
     configure_logging("responder", None, level=logging.ERROR)
     respond.run(
-        amqp_url=endpoints_of(settings).amqp_url,
+        amqp_url=team_url(settings, team, password_file),
         realm=realm,
         team=team,
         language=language,

@@ -7,13 +7,24 @@ from command.bus.consumer import Consumer, Message
 from command.bus.dead_letters import republish_dead_letters
 from command.bus.declare import declare_topology, remove_bindings
 from command.bus.depths import QueueDepth, QueueWatch, queue_depths
-from command.bus.publisher import AlertPublisher, BatchPublisher, Outcome, OutcomeKind
+from command.bus.publisher import (
+    AlertPublisher,
+    BatchPublisher,
+    Outcome,
+    OutcomeKind,
+    ReplyPublisher,
+    ResponsePublisher,
+    user_of,
+)
 from command.bus.topology import (
     ALERT_DEAD_LETTERS,
     ALERTS,
     OBSERVATION_DEAD_LETTERS,
     OBSERVATIONS,
     REOPEN_FRACTION,
+    RESPONSE_DEAD_LETTERS,
+    RESPONSES,
+    TEAM_USER_PREFIX,
     UNROUTABLE,
     Binding,
     BindSpec,
@@ -22,8 +33,12 @@ from command.bus.topology import (
     alert_topology,
     heartbeat_queue,
     observation_topology,
+    reply_queue,
+    response_key,
+    response_topology,
     team_bindings,
     team_queue,
+    team_user,
 )
 
 __all__ = [
@@ -32,6 +47,9 @@ __all__ = [
     "OBSERVATIONS",
     "OBSERVATION_DEAD_LETTERS",
     "REOPEN_FRACTION",
+    "RESPONSES",
+    "RESPONSE_DEAD_LETTERS",
+    "TEAM_USER_PREFIX",
     "UNROUTABLE",
     "AlertPublisher",
     "BatchPublisher",
@@ -44,6 +62,8 @@ __all__ = [
     "OutcomeKind",
     "QueueDepth",
     "QueueWatch",
+    "ReplyPublisher",
+    "ResponsePublisher",
     "Team",
     "Topology",
     "TopologyMismatch",
@@ -53,7 +73,12 @@ __all__ = [
     "observation_topology",
     "queue_depths",
     "remove_bindings",
+    "reply_queue",
     "republish_dead_letters",
+    "response_key",
+    "response_topology",
     "team_bindings",
     "team_queue",
+    "team_user",
+    "user_of",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pika
 from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowFailed, AMQPConnectorException
@@ -36,7 +37,10 @@ def connection_parameters(amqp_url: str, vhost: str, *, name: str) -> Any:
     """pika's parameters for `vhost` of the broker at `amqp_url`.
 
     amqp_url: `amqp://user:password@host:port` or `amqps://...`, with no vhost in it. Raises ValueError for another.
-    `name` is shown in the broker's list of connections.
+    `name` is shown in the broker's list of connections. With amqps the broker's certificate must be for that host and
+    signed by an authority that is trusted: the machine's, or those of the file `?cacertfile=PATH`; `certfile` and
+    `keyfile` are shown to a broker that asks for ours (names as in https://www.rabbitmq.com/docs/uri-query-parameters).
+    Raises BrokerUnavailable for files that cannot be used.
     """
     parts = urlsplit(amqp_url)
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname or parts.path not in ("", "/"):
@@ -45,14 +49,34 @@ def connection_parameters(amqp_url: str, vhost: str, *, name: str) -> Any:
             "AMQP_URL is not readable; write amqp://user:password@host:port, without a vhost (a realm has its own) "
             "and with %2F for a slash in the password"
         )
-    query = f"?{parts.query}" if parts.query else ""
+    asked = dict(parse_qsl(parts.query))
+    files = {key: asked.pop(key) for key in ("cacertfile", "certfile", "keyfile") if key in asked}
+    query = f"?{urlencode(asked)}" if asked else ""
     parameters = pika.URLParameters(f"{parts.scheme}://{parts.netloc}/{quote(vhost, safe='')}{query}")
+    if parts.scheme == "amqps":
+        parameters.ssl_options = pika.SSLOptions(_tls(**files), parts.hostname)
+    elif files:
+        raise BrokerUnavailable(f"AMQP_URL has {', '.join(files)} and no TLS; write amqps:// in front")
     parameters.heartbeat = HEARTBEAT_S
     parameters.connection_attempts = 1
     parameters.socket_timeout = _SOCKET_TIMEOUT_S
     parameters.stack_timeout = _STACK_TIMEOUT_S
     parameters.client_properties = {"connection_name": name, "product": "mizugiwa"}
     return parameters
+
+
+def _tls(cacertfile: str | None = None, certfile: str | None = None, keyfile: str | None = None) -> ssl.SSLContext:
+    """What a TLS connection to the broker trusts and shows. Raises BrokerUnavailable for a file that is of no use."""
+    try:
+        context = ssl.create_default_context(cafile=cacertfile)
+        if certfile is not None:
+            context.load_cert_chain(certfile, keyfile)
+    except OSError as exc:  # ssl.SSLError is one
+        told = exc.strerror or type(exc).__name__
+        raise BrokerUnavailable(
+            f"a certificate or key that AMQP_URL names cannot be used ({told}); give PEM files"
+        ) from exc
+    return context
 
 
 def explain(reason: BaseException, parameters: Any) -> str:
@@ -80,6 +104,11 @@ def explain(reason: BaseException, parameters: Any) -> str:
             what = f"closed by the broker: {cause.reply_code} {cause.reply_text}; tried again"
         case AMQPHeartbeatTimeout():
             what = f"did not answer for {HEARTBEAT_S} s; tried again, see whether it runs and the line is up"
+        case ssl.SSLCertVerificationError():
+            what = (
+                f"its certificate is not trusted ({cause.verify_message}); name the authority that signed it with "
+                "?cacertfile=PATH, and the broker as its certificate does (docs/broker-tls.md)"
+            )
         case socket.gaierror():
             what = f"the host name is not known ({cause.strerror}); correct AMQP_URL"
         case _:

@@ -32,6 +32,8 @@ class Message:
     """The AMQP property `type`."""
     routing_key: str
     redelivered: bool
+    user_id: str | None
+    """The sender's user at the broker: the broker lets nobody name another's. None where the sender names none."""
     timestamp_s: int | None
     """When it was published, unix seconds by the publisher's clock."""
     _consumer: Consumer
@@ -167,6 +169,7 @@ class Consumer:
             kind=properties.type,
             routing_key=method.routing_key,
             redelivered=bool(method.redelivered),
+            user_id=properties.user_id,
             timestamp_s=properties.timestamp,
             _consumer=self,
             _connection_number=connection_number,

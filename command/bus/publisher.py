@@ -5,13 +5,24 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from time import time
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
-from command.bus.topology import ALERTS, HEARTBEATS, OBSERVATIONS, Topology, observation_topology
+from command.bus.topology import (
+    ALERTS,
+    HEARTBEATS,
+    OBSERVATIONS,
+    RESPONSES,
+    Topology,
+    observation_topology,
+    reply_queue,
+    response_key,
+)
 from command.bus.window import Outgoing, Window
 
 
@@ -112,6 +123,87 @@ class BatchPublisher(_Publisher):
     @property
     def confirmed(self) -> int:
         return self._window.confirmed
+
+
+class ReplyPublisher(_Publisher):
+    """Dispatch's way to tell teams what became of their answers, each in the queue of its own."""
+
+    def __init__(self, amqp_url: str, vhost: str, *, window: int = 64) -> None:
+        self._window = Window(
+            amqp_url,
+            vhost,
+            name="mizugiwa dispatch replies",
+            topology=None,
+            max_messages=window,
+            max_bytes=window * 64 * 1024,
+            settled=lambda _message, taken, _routed: not taken,
+        )
+
+    def publish(self, body: bytes, *, team: str, message_id: str) -> bool:
+        """Hand over one reply; False where the window is full. A team that has no queue is not told."""
+        return self._window.put(
+            Outgoing(
+                exchange="",
+                routing_key=reply_queue(team),
+                body=body,
+                message_id=message_id,
+                kind="reply",
+                content_type="application/json",
+                created_at_s=int(time()),
+            ),
+            timeout_s=0.0,
+        )
+
+
+class ResponsePublisher(_Publisher):
+    """A team's way to answer. It declares nothing: a team may not.
+
+    settled(message_id, taken): the broker's word on each answer, in the link's thread; must not block. What it did not
+    take is not tried again here: the client has it in its outbox.
+    """
+
+    def __init__(
+        self, amqp_url: str, vhost: str, *, team: str, settled: Callable[[str, bool], None], window: int = 64
+    ) -> None:
+        self._team = team
+        self._user = user_of(amqp_url)
+
+        def told(message: Outgoing, taken: bool, routed: bool) -> bool:
+            settled(message.message_id, taken and routed)
+            return False
+
+        self._window = Window(
+            amqp_url,
+            vhost,
+            name=f"mizugiwa responder {team} answers",
+            topology=None,
+            max_messages=window,
+            max_bytes=window * 64 * 1024,
+            settled=told,
+        )
+
+    def publish(self, body: bytes, *, message_id: str) -> bool:
+        """Hand over one answer; False where there is no connection or no room now. `settled` tells of it."""
+        if not self.connected:
+            return False
+        return self._window.put(
+            Outgoing(
+                exchange=RESPONSES,
+                routing_key=response_key(self._team),
+                body=body,
+                message_id=message_id,
+                kind="response",
+                content_type="application/json",
+                created_at_s=int(time()),
+                user_id=self._user,
+            ),
+            timeout_s=0.0,
+        )
+
+
+def user_of(amqp_url: str) -> str:
+    """The broker's user in an AMQP_URL."""
+    return unquote(urlsplit(amqp_url).username or "guest")
 
 
 class OutcomeKind(StrEnum):

@@ -2,7 +2,8 @@
 
 Observations: a direct exchange and one quorum queue. Alerts: a topic exchange, and for every team one quorum queue
 a severity, so that each team gets each alert that it is bound to and a critical one never waits behind a low one
-(quorum queues have no priorities: RabbitMQ refuses x-max-priority on them with 406).
+(quorum queues have no priorities: RabbitMQ refuses x-max-priority on them with 406). Responses: a topic exchange, so
+that the broker can hold each team to its own routing key, one quorum queue to dispatch, and a queue of replies a team.
 """
 
 from __future__ import annotations
@@ -21,12 +22,19 @@ ALERTS: Final = "alerts"
 UNROUTABLE: Final = "alerts.unroutable"
 ALERT_DEAD_LETTERS: Final = "alerts.dead-letter"
 HEARTBEATS: Final = "heartbeats"
+RESPONSES: Final = "responses"
+RESPONSE_DEAD_LETTERS: Final = "responses.dead-letter"
 _DEAD_OBSERVATIONS: Final = "observations.dead"
 DEAD_ALERTS: Final = "alerts.dead"
+_DEAD_RESPONSES: Final = "responses.dead"
 
 OBSERVATION_QUEUE_MESSAGES: Final = 20_000
 OBSERVATION_QUEUE_BYTES: Final = 2 * 1024**3
 TEAM_QUEUE_MESSAGES: Final = 10_000
+RESPONSE_QUEUE_MESSAGES: Final = 10_000
+REPLY_QUEUE_MESSAGES: Final = 1_000
+REPLY_TTL_MS: Final = 7 * 24 * 3_600 * 1_000
+"""A reply that nobody took for a week: whoever still wants to know sends the answer again and gets another."""
 UNROUTABLE_MESSAGES: Final = 10_000
 DEAD_LETTER_MESSAGES: Final = 10_000
 DEAD_LETTER_BYTES: Final = 256 * 1024**2
@@ -34,6 +42,8 @@ DELIVERY_LIMIT: Final = 5
 """A message that was given out and came back this often is poison and goes to the dead-letter queue."""
 HEARTBEAT_TTL_MS: Final = 15_000
 """A heartbeat that nobody took within this time is old news, and old news must not pass for life."""
+
+TEAM_USER_PREFIX: Final = "team-"
 
 REOPEN_FRACTION: Final = 0.8
 """A full quorum queue takes messages again below this part of its limit (LOW_LIMIT in RabbitMQ's rabbit_fifo)."""
@@ -142,6 +152,20 @@ def team_queue(team: str, severity: Severity) -> str:
 
 def heartbeat_queue(team: str) -> str:
     return f"team.{team}.heartbeat"
+
+
+def reply_queue(team: str) -> str:
+    return f"team.{team}.replies"
+
+
+def response_key(team: str) -> str:
+    """The routing key of a team's answers."""
+    return f"response.{team}"
+
+
+def team_user(team: str) -> str:
+    """The broker's user that a team connects as, and that its answers must come from."""
+    return f"{TEAM_USER_PREFIX}{team}"
 
 
 def _work_queue(name: str, *, max_messages: int, dead_letters: str, **more: Any) -> QueueSpec:
@@ -253,5 +277,35 @@ def alert_topology(teams: Sequence[Team], *, max_messages: int = TEAM_QUEUE_MESS
             BindSpec(exchange=DEAD_ALERTS, queue=ALERT_DEAD_LETTERS),
             BindSpec(exchange=UNROUTABLE, queue=UNROUTABLE),
             *team_bindings(teams),
+        ),
+    )
+
+
+def response_topology(teams: Sequence[Team]) -> Topology:
+    """The way from the teams to dispatch, and the way of its replies."""
+    return Topology(
+        exchanges=(
+            ExchangeSpec(name=_DEAD_RESPONSES, kind="fanout"),
+            ExchangeSpec(name=RESPONSES, kind="topic"),
+        ),
+        queues=(
+            _dead_letter_queue(RESPONSE_DEAD_LETTERS),
+            _work_queue(RESPONSES, max_messages=RESPONSE_QUEUE_MESSAGES, dead_letters=_DEAD_RESPONSES),
+            *(
+                QueueSpec(
+                    name=reply_queue(team.name),
+                    arguments={
+                        "x-queue-type": "quorum",
+                        "x-max-length": REPLY_QUEUE_MESSAGES,
+                        "x-overflow": "drop-head",
+                        "x-message-ttl": REPLY_TTL_MS,
+                    },
+                )
+                for team in teams
+            ),
+        ),
+        bindings=(
+            BindSpec(exchange=_DEAD_RESPONSES, queue=RESPONSE_DEAD_LETTERS),
+            BindSpec(exchange=RESPONSES, queue=RESPONSES, routing_key="response.#"),
         ),
     )

@@ -34,6 +34,8 @@ class Outgoing:
     created_at_s: int
     lasting: bool = True
     """False: sent once, not persisted, not sent again after a lost connection."""
+    user_id: str | None = None
+    """The user whose connection this is; the broker checks it."""
 
     def properties(self) -> Any:
         return pika.BasicProperties(
@@ -43,6 +45,7 @@ class Outgoing:
             type=self.kind,
             timestamp=self.created_at_s,
             app_id="mizugiwa",
+            user_id=self.user_id,
         )
 
 

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from command.domain.geo import Position
+from command.domain.response import TeamResponse
 
 
 class Severity(IntEnum):
@@ -70,6 +71,8 @@ class AlertEventKind(StrEnum):
     ESCALATED = "escalated"
     WITHDRAWN = "withdrawn"
     """An escalation was taken back."""
+    RESPONDED = "responded"
+    """A team stands otherwise with it than before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +108,8 @@ class Alert:
     escalation_reason: str | None = None
     rule_severity: Severity | None = None
     """What the rule says, while an officer's escalation stands above it; None where nobody escalated."""
+    responses: tuple[TeamResponse, ...] = ()
+    """Where each team stands that has answered, by its name."""
 
 
 def routing_key(alert: Alert) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from command.domain.alert import Alert, Severity
+from command.domain.response import TeamResponse
 
 COMMENT_LIMIT: Final = 1_000
 REASON_LIMIT: Final = 500
@@ -80,6 +81,14 @@ def withdrawn(before: Alert, *, now_us: int) -> Alert:
         escalated_at_us=None,
         escalation_reason=None,
     )
+
+
+def responded(before: Alert, *, response: TeamResponse, now_us: int) -> Alert:
+    """A team stands there from now on. Raises ActRefused where it did."""
+    if response in before.responses:
+        raise ActRefused("stands_so")
+    others = [each for each in before.responses if each.team != response.team]
+    return _next(before, now_us=now_us, responses=tuple(sorted((*others, response), key=lambda each: each.team)))
 
 
 def _next(before: Alert, *, now_us: int, **changed: Any) -> Alert:

@@ -31,12 +31,19 @@ class Clock(Protocol):
 
     def now_us(self) -> int: ...
 
+    def at_host_us(self, host_us: int) -> int:
+        """The realm's time when the host's clock shows `host_us`."""
+        ...
+
 
 class SystemClock:
     """The host's clock: the clock of the realm `live`."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1_000
+
+    def at_host_us(self, host_us: int) -> int:
+        return host_us
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +76,10 @@ class DataClock:
     latest_us: int
 
     def now_us(self) -> int:
+        return self.latest_us
+
+    def at_host_us(self, host_us: int) -> int:
+        """The latest, whatever the host's clock shows: this one knows no other time."""
         return self.latest_us
 
     def advance(self, us: int) -> None:

@@ -31,6 +31,11 @@ def delivery_id(alert: uuid.UUID, revision: int, channel: str) -> uuid.UUID:
     return uuid.uuid5(_MIZUGIWA, f"delivery|{alert}|{revision}|{channel}")
 
 
+def response_id(login: str, key: str) -> uuid.UUID:
+    """The id of the answer that a person sends under a key of their own: sent again, it is the same one."""
+    return uuid.uuid5(_MIZUGIWA, f"response|{login}|{key}")
+
+
 def stable_key(text: str) -> int:
     """A 63-bit key for an identity that is not a number (a MAVLink uid, a contact's label); 0 is never given."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()

@@ -44,6 +44,8 @@ from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
+from command.operations.responses import ResponseDesk
+from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
 from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arrange
@@ -80,7 +82,8 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    queue_depths: messages by queue, None where the broker does not answer; must not block. republish: see DeliveryDesk.
+    teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
+    answer; must not block. republish: see DeliveryDesk.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Console:
         database_url: str,
         realm: Realm,
         clock: Clock,
+        teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
         republish: Republish = no_broker,
         process: str = "web",
@@ -107,6 +111,7 @@ class Console:
         self.assets: Mapping[str, Asset] = {}
         """Our own, by subject."""
         self.area_book = AreaBook(engine, realm, clock=clock)
+        self.rule_book = RuleBook(engine, realm, clock=clock)
         self.notes: tuple[Note, ...] = ()
         self.notes_revision = 0
         self.note_book = NoteBook(engine, realm, clock=clock)
@@ -119,6 +124,7 @@ class Console:
         self.silences: tuple[Silence, ...] = ()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
+        self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
         self._engine = engine

@@ -21,6 +21,8 @@ from command.bus import (
     ALERT_DEAD_LETTERS,
     OBSERVATION_DEAD_LETTERS,
     OBSERVATIONS,
+    RESPONSE_DEAD_LETTERS,
+    RESPONSES,
     UNROUTABLE,
     AlertPublisher,
     QueueWatch,
@@ -29,11 +31,13 @@ from command.bus import (
     alert_topology,
     observation_topology,
     remove_bindings,
+    response_topology,
     team_queue,
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
 from command.domain.realm import Realm
+from command.operations import response_intake
 from command.operations.dispatch_loop import POLL_S, DispatchLoop
 from command.operations.lines import SendingLine
 from command.store.areas import areas_called
@@ -46,7 +50,7 @@ HEARTBEAT_EVERY_S: Final = 10.0
 
 def dispatch_topology(teams: Sequence[Team]) -> Topology:
     """Everything of a realm's vhost, so that the watch may read every queue whichever process starts first."""
-    return alert_topology(teams) + observation_topology()
+    return alert_topology(teams) + observation_topology() + response_topology(teams)
 
 
 def watched_queues(teams: Sequence[Team]) -> tuple[str, ...]:
@@ -57,6 +61,8 @@ def watched_queues(teams: Sequence[Team]) -> tuple[str, ...]:
         ALERT_DEAD_LETTERS,
         OBSERVATIONS,
         OBSERVATION_DEAD_LETTERS,
+        RESPONSES,
+        RESPONSE_DEAD_LETTERS,
     )
 
 
@@ -99,6 +105,18 @@ def run(
         helpers = [
             threading.Thread(target=_listen, args=(database_url, realm, loop, wake, ending), name="dispatch listen"),
             threading.Thread(target=_beat, args=(loop, publisher, ending), name="dispatch heartbeat"),
+            threading.Thread(
+                target=response_intake.run,
+                name="dispatch responses",
+                kwargs={
+                    "engine": engine,
+                    "amqp_url": amqp_url,
+                    "realm": realm,
+                    "teams": teams,
+                    "clock": clock,
+                    "ending": ending,
+                },
+            ),
         ]
         for helper in helpers:
             helper.start()

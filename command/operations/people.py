@@ -101,7 +101,9 @@ class Permission(StrEnum):
     ASSIGN_ALERTS = "assign alerts"
     ESCALATE_ALERTS = "escalate alerts"
     SILENCE_ALERTS = "silence alerts"
+    RESPOND = "answer for a team"
     EDIT_AREAS = "edit areas"
+    EDIT_RULES = "edit rules"
     WRITE_NOTES = "write notes"
     EDIT_FACILITIES = "edit facilities"
     READ_INCIDENTS = "read incidents"
@@ -120,7 +122,9 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.ASSIGN_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.ESCALATE_ALERTS: frozenset({Role.OFFICER, Role.MANAGER, Role.ADMIN}),
     Permission.SILENCE_ALERTS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.RESPOND: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
     Permission.EDIT_AREAS: frozenset({Role.OFFICER, Role.ADMIN}),
+    Permission.EDIT_RULES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.WRITE_NOTES: frozenset({Role.OFFICER, Role.PILOT, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.EDIT_FACILITIES: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.READ_INCIDENTS: frozenset(

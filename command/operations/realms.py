@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,12 @@ from command.store.assets import Asset, put_asset
 from command.store.engine import realm_session, shared_session
 from command.store.migrations import ensure_realm, migrate
 from command.store.realms import list_realms, load_realm_clock, save_realm_clock
-from command.store.rules import current_rules, put_rule
+from command.store.rules import current_rules, hold_rules, keep_rules_of_settings, put_rule
+
+SETTINGS: Final = "settings"
+"""The author of what the settings file says."""
+
+_log = structlog.get_logger(__name__)
 
 
 def open_realm(
@@ -35,10 +41,11 @@ def open_realm(
 
     clock: what the realm runs on from now: None for `live` (the host's clock), a ScenarioClock for a drill or a paced
     replay, a DataClock for a replay at full speed; with None a drill or a replay that is there keeps its own, but a
-    DataClock never runs back. rules: rule -> configuration; one that differs from the stored version becomes a new
-    version. Outside of drills, whose scenarios name all of theirs, a rule that was never configured is put with its
-    defaults: nobody has to know of a rule for it to watch. assets: our own vehicles, added or changed. topology:
-    queues to declare besides that of the observations.
+    DataClock never runs back. rules: rule -> configuration, as the settings file has it; one that differs from the
+    stored version becomes a new version, unless a person decided that one (docs/adr/0010). Outside of drills, whose
+    scenarios name all of theirs, a rule that was never configured is put with its defaults: nobody has to know of a
+    rule for it to watch. assets: our own vehicles, added or changed. topology: queues to declare besides that of the
+    observations.
     Raises ValueError for a clock that does not go with the realm or a new realm without its clock,
     alerts.engine.BadRuleConfig before anything is changed, StoreUnavailable, StoreNotMigrated, BrokerUnavailable,
     ServiceMissing.
@@ -59,8 +66,7 @@ def open_realm(
             clock.advance(stored.latest_us)
         if clock is not None and clock != stored:
             save_realm_clock(session, realm, clock)
-        for name, config in _rules_to_put(session, realm, rules or {}).items():
-            put_rule(session, name, config, "settings", (clock or stored).now_us())
+        _put_rules(session, realm, rules or {}, now_us=(clock or stored).now_us())
         for asset in assets:
             put_asset(session, asset.subject, asset.kind, asset.name_ja, asset.name_en)
     return clock or stored
@@ -72,13 +78,25 @@ def realm_clock(engine: Engine, realm: Realm) -> Clock:
         return load_realm_clock(session, realm)
 
 
-def _rules_to_put(
-    session: Session, realm: Realm, rules: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Mapping[str, Any]]:
-    if realm.kind is RealmKind.DRILL:
-        return dict(rules)
-    known = {version.rule for version in current_rules(session)}
-    return {**{name: {} for name in RULES if name not in known}, **rules}
+def _put_rules(session: Session, realm: Realm, rules: Mapping[str, Mapping[str, Any]], *, now_us: int) -> None:
+    """What the settings say of the rules: put where no person has decided, noted beside it where one has."""
+    hold_rules(session)
+    held = {version.rule: version for version in current_rules(session)}
+    unknown: dict[str, Mapping[str, Any]] = {}
+    if realm.kind is not RealmKind.DRILL:
+        unknown = {name: {} for name in RULES if name not in held}
+    for name, config in {**unknown, **rules}.items():
+        known = held.get(name)
+        if known is None or not known.by_person:
+            put_rule(session, name, config, SETTINGS, now_us)
+        elif dict(config) != known.config:
+            _log.warning(
+                "the settings file's rule is not taken: a person has decided; compare them on the page /rules",
+                rule=name,
+                version=known.version,
+                by=known.author,
+            )
+    keep_rules_of_settings(session, rules)
 
 
 def _check(realm: Realm, clock: ScenarioClock | DataClock | None) -> None:

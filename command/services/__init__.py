@@ -1,5 +1,6 @@
 """The private PostGIS and RabbitMQ that the program runs for itself, and the processes it supervises."""
 
+from command.services.broker_users import Access, BrokerUsers, password_is
 from command.services.endpoints import (
     Endpoints,
     PrivateServers,
@@ -14,7 +15,9 @@ from command.services.ports import free_ports
 from command.services.supervisor import AlreadyRunning, Child, Supervisor
 
 __all__ = [
+    "Access",
     "AlreadyRunning",
+    "BrokerUsers",
     "Child",
     "Endpoints",
     "PrivateServers",
@@ -25,5 +28,6 @@ __all__ = [
     "ensure_vhost",
     "free_ports",
     "locate_services",
+    "password_is",
     "stop_services",
 ]

@@ -223,6 +223,14 @@ class RabbitMQ:
         }
 
 
+class ManagementRefused(ServiceMissing):
+    """The management API answered, and not with what was asked for. `status` is HTTP's."""
+
+    def __init__(self, words: str, *, status: int) -> None:
+        super().__init__(words)
+        self.status = status
+
+
 def request_management(management_url: str, method: str, path: str, body: object = None) -> Any:
     """One call of RabbitMQ's HTTP API. Raises ServiceMissing with the broker's own words."""
     parts = urllib.parse.urlsplit(management_url)
@@ -240,7 +248,8 @@ def request_management(management_url: str, method: str, path: str, body: object
             content = answer.read()
     except urllib.error.HTTPError as exc:
         with exc:
-            raise ServiceMissing(f"RabbitMQ refused {method} {path}: {exc.code} {exc.read()[:200]!r}") from exc
+            words = f"RabbitMQ refused {method} {path}: {exc.code} {exc.read()[:200]!r}"
+            raise ManagementRefused(words, status=exc.code) from exc
     except OSError as exc:
         raise ServiceMissing(f"RabbitMQ's management API at {parts.hostname}:{parts.port} does not answer") from exc
     return json.loads(content) if content else None

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
+from command.domain.response import TeamResponse, TeamState
 from command.store.jsonb import json_text
 from command.store.tables import ALERT
 from command.store.types import lon_lat, point, position_of
@@ -61,6 +62,7 @@ def alert_columns(alert: Alert) -> dict[str, Any]:
         "position": point(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": list(alert.evidence),
+        "responses": [_response_json(each) for each in alert.responses],
     }
 
 
@@ -74,6 +76,7 @@ def alert_of(columns: RowMapping, realm: Realm) -> Alert:
         position=position_of(columns["lon"], columns["lat"]),
         because_params=columns["because_params"],
         evidence=tuple(columns["evidence"]),
+        responses=tuple(_response(each) for each in columns["responses"]),
         **{name: columns[name] for name in _SAME},
         **{f"{name}_us": columns[name] for name in _TIMES},
     )
@@ -89,15 +92,16 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "track_id": None if alert.track_id is None else str(alert.track_id),
         "severity": int(alert.severity),
         "rule_severity": _number(alert.rule_severity),
-        "position": None if alert.position is None else [alert.position.lon, alert.position.lat],
+        "position": _place(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": [observation_id.hex() for observation_id in alert.evidence],
+        "responses": [_response_json(each) for each in alert.responses],
     }
 
 
 def alert_from_json(kept: Mapping[str, Any]) -> Alert:
     """The alert that alert_json made this of; of an event that is older than a field, the field's default."""
-    track_id, position = kept["track_id"], kept["position"]
+    track_id = kept["track_id"]
     return Alert(
         **{
             **kept,
@@ -105,10 +109,42 @@ def alert_from_json(kept: Mapping[str, Any]) -> Alert:
             "track_id": None if track_id is None else uuid.UUID(track_id),
             "severity": Severity(kept["severity"]),
             "rule_severity": _severity(kept.get("rule_severity")),
-            "position": None if position is None else Position(lon=position[0], lat=position[1]),
+            "position": _position(kept["position"]),
             "evidence": tuple(bytes.fromhex(observation_id) for observation_id in kept["evidence"]),
+            "responses": tuple(_response(each) for each in kept.get("responses", ())),
         }
     )
+
+
+def _response_json(response: TeamResponse) -> dict[str, Any]:
+    return {
+        "team": response.team,
+        "state": response.state.value,
+        "response_id": str(response.response_id),
+        "responder": response.responder,
+        "answered_at_us": response.answered_at_us,
+        "comment": response.comment,
+        "position": _place(response.position),
+    }
+
+
+def _response(kept: Mapping[str, Any]) -> TeamResponse:
+    return TeamResponse(
+        **{
+            **kept,
+            "state": TeamState(kept["state"]),
+            "response_id": uuid.UUID(kept["response_id"]),
+            "position": _position(kept["position"]),
+        }
+    )
+
+
+def _place(position: Position | None) -> list[float] | None:
+    return None if position is None else [position.lon, position.lat]
+
+
+def _position(kept: list[float] | None) -> Position | None:
+    return None if kept is None else Position(lon=kept[0], lat=kept[1])
 
 
 def _number(severity: Severity | None) -> int | None:

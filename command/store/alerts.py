@@ -137,6 +137,7 @@ def _applied(
         assigned_to=before.assigned_to,
         assigned_by=before.assigned_by,
         assigned_at_us=before.assigned_at_us,
+        responses=before.responses,
         track_id=finding.track_id or before.track_id,
         position=finding.position or before.position,
         evidence=tuple(dict.fromkeys((*before.evidence, *finding.evidence))),

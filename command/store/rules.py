@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Row, delete, select, text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from command.store.jsonb import json_text
 from command.store.notify import notify
 from command.store.sequencer import hold, last, take_next
-from command.store.tables import RULE_MEMORY, RULE_VERSION
+from command.store.tables import RULE_MEMORY, RULE_SETTING, RULE_VERSION
 
 _KEEP: Final = text(
     """
@@ -26,13 +26,20 @@ _KEEP: Final = text(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleVersion:
-    """One version of a rule's configuration; the highest version holds."""
+    """One version of a rule's configuration; the highest version holds.
+
+    by_person: a person decided it, so that no settings file undoes it (docs/adr/0010). reason: why, in their words.
+    restores: the older version that it brings back.
+    """
 
     rule: str
     version: int
     config: Mapping[str, Any]
     author: str
     valid_from_us: int
+    by_person: bool = False
+    reason: str = ""
+    restores: int | None = None
 
 
 def load_rule_memory(session: Session) -> dict[str, dict[str, dict[str, Any]]]:
@@ -57,12 +64,20 @@ def save_rule_memory(session: Session, changes: Mapping[str, Mapping[str, Mappin
 def current_rules(session: Session) -> list[RuleVersion]:
     """The version that holds of each rule, by name. A rule that was never put is not in it."""
     newest_first = select(RULE_VERSION).order_by(RULE_VERSION.c.rule, RULE_VERSION.c.version.desc())
-    return [
-        RuleVersion(
-            rule=row.rule, version=row.version, config=row.config, author=row.author, valid_from_us=row.valid_from
-        )
-        for row in session.execute(newest_first.ext(distinct_on(RULE_VERSION.c.rule)))
-    ]
+    return [_version(row) for row in session.execute(newest_first.ext(distinct_on(RULE_VERSION.c.rule)))]
+
+
+def rule_versions(session: Session, rule: str, *, limit: int) -> list[RuleVersion]:
+    """The versions of one rule, newest first; [] where it was never put."""
+    of_one = select(RULE_VERSION).where(RULE_VERSION.c.rule == rule)
+    return [_version(row) for row in session.execute(of_one.order_by(RULE_VERSION.c.version.desc()).limit(limit))]
+
+
+def rule_version(session: Session, rule: str, version: int) -> RuleVersion | None:
+    """One version of one rule; None where there is none."""
+    one = select(RULE_VERSION).where(RULE_VERSION.c.rule == rule, RULE_VERSION.c.version == version)
+    row = session.execute(one).one_or_none()
+    return None if row is None else _version(row)
 
 
 def rules_revision(session: Session) -> int:
@@ -70,11 +85,29 @@ def rules_revision(session: Session) -> int:
     return last(session, "rule")
 
 
-def put_rule(session: Session, rule: str, config: Mapping[str, Any], author: str, now_us: int) -> RuleVersion:
-    """Make `config` (JSON-able) hold from now on, as a new version. The configuration that holds already makes none."""
+def hold_rules(session: Session) -> None:
+    """No one changes a rule until this transaction ends: what is read from now on may be decided upon."""
     hold(session, "rule")
-    known = next((version for version in current_rules(session) if version.rule == rule), None)
-    if known is not None and known.config == dict(config):
+
+
+def put_rule(
+    session: Session,
+    rule: str,
+    config: Mapping[str, Any],
+    author: str,
+    now_us: int,
+    *,
+    by_person: bool = False,
+    reason: str = "",
+    restores: int | None = None,
+) -> RuleVersion:
+    """Make `config` (JSON-able) hold from now on, as a new version.
+
+    The configuration that holds already makes none, unless who decides changes from a person to the settings file.
+    """
+    hold_rules(session)
+    known = next(iter(rule_versions(session, rule, limit=1)), None)
+    if known is not None and known.config == dict(config) and known.by_person <= by_person:
         return known
     revision = take_next(session, "rule")
     new = RuleVersion(
@@ -83,9 +116,48 @@ def put_rule(session: Session, rule: str, config: Mapping[str, Any], author: str
         config=dict(config),
         author=author,
         valid_from_us=now_us,
+        by_person=by_person,
+        reason=reason,
+        restores=restores,
     )
     session.execute(
-        insert(RULE_VERSION).values(rule=rule, version=new.version, config=new.config, author=author, valid_from=now_us)
+        insert(RULE_VERSION).values(
+            rule=rule,
+            version=new.version,
+            config=new.config,
+            author=author,
+            valid_from=now_us,
+            by_person=by_person,
+            reason=reason,
+            restores=restores,
+        )
     )
     notify(session, {"rules": revision})
     return new
+
+
+def rules_of_settings(session: Session) -> dict[str, Mapping[str, Any]]:
+    """rule -> configuration, as the settings file had them when the realm was last opened."""
+    return {row.rule: row.config for row in session.execute(select(RULE_SETTING))}
+
+
+def keep_rules_of_settings(session: Session, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Note what the settings file says now, whether it holds or not."""
+    if rules_of_settings(session) == {rule: dict(config) for rule, config in configs.items()}:
+        return
+    session.execute(delete(RULE_SETTING))
+    if configs:
+        session.execute(insert(RULE_SETTING), [{"rule": r, "config": dict(c)} for r, c in configs.items()])
+
+
+def _version(row: Row[Any]) -> RuleVersion:
+    return RuleVersion(
+        rule=row.rule,
+        version=row.version,
+        config=row.config,
+        author=row.author,
+        valid_from_us=row.valid_from,
+        by_person=row.by_person,
+        reason=row.reason,
+        restores=row.restores,
+    )

@@ -211,6 +211,16 @@ RULE_VERSION: Final = Table(
     Column("config", JSONB, nullable=False),
     Column("author", SafeText, nullable=False),
     Column("valid_from", Microseconds, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("reason", SafeText, nullable=False),
+    Column("restores", Integer),
+)
+
+RULE_SETTING: Final = Table(
+    "rule_setting",
+    REALM_TABLES,
+    Column("rule", SafeText, primary_key=True),
+    Column("config", JSONB, nullable=False),
 )
 
 AREA_VERSION: Final = Table(
@@ -274,6 +284,7 @@ ALERT: Final = Table(
     Column("escalated_at", Microseconds),
     Column("escalation_reason", SafeText),
     Column("rule_severity", SmallInteger),
+    Column("responses", JSONB, nullable=False),
 )
 
 ALERT_EVENT: Final = Table(
@@ -287,6 +298,23 @@ ALERT_EVENT: Final = Table(
     Column("actor", SafeText),
     Column("alert", JSONB, nullable=False),
     Column("evidence_missing", ARRAY(Id16), nullable=False),
+)
+
+RESPONSE: Final = Table(
+    "response",
+    REALM_TABLES,
+    Column("response_id", Uuid, primary_key=True),
+    Column("alert_id", Uuid, nullable=False),
+    Column("team", SafeText, nullable=False),
+    Column("kind", SafeText, nullable=False),
+    Column("revision_seen", Integer, nullable=False),
+    Column("responder", SafeText, nullable=False),
+    Column("channel", SafeText, nullable=False),
+    Column("sender", SafeText, nullable=False),
+    Column("answered_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("comment", SafeText, nullable=False),
+    Column("position", point_column_type()),
 )
 
 ALERT_OUTBOX: Final = Table(

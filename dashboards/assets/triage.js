@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const { $, t, put, setProps, post, toast, state, more, list, missing } = window.mizugiwaPage;
-  const FORMS = ["ack-form", "assign-form", "escalate-form", "withdraw-form", "silence-form", "act-result"];
+  const FORMS = ["ack-form", "assign-form", "escalate-form", "withdraw-form", "silence-form", "respond-form", "act-result"];
   const MATCHED = ["rule", "subject", "area"];
   const GROUPINGS = ["severity", "rule", "place", "subject"];
   const AGE_EVERY_MS = 60000;
@@ -228,6 +228,14 @@
     open("silence-form", "silence-reason", rows);
   }
 
+  function openRespond() {
+    const rows = ready("respond");
+    if (!rows) return;
+    clearField("respond-responder");
+    clearField("respond-comment");
+    open("respond-form", "respond-team", rows.slice(0, 1));
+  }
+
   // ---- sending ----------------------------------------------------------------------------------------------
   async function send(path, body, done) {
     const { id, key: name } = desk.form || { id: null, key: key() };
@@ -303,6 +311,15 @@
         toast(t("silence.begun", { quiet, loud: Math.max(0, matched - quiet) }));
       });
     },
+    "respond-form": () => {
+      const [row] = desk.form.rows;
+      const [team, responder] = [$("respond-team").value, $("respond-responder").value.trim()];
+      const body = {
+        team, kind: $("respond-kind").value, revision: Number(row.dataset.revision), comment: $("respond-comment").value,
+        ...(responder ? { responder } : {}),
+      };
+      return send(`/api/alerts/${idOf(row)}/responses`, body, (told) => toast(told.why || t("triage.did.respond", { team })));
+    },
   };
 
   // Of the current alert, whichever are chosen: pressed again it goes away, and so it does with Escape.
@@ -316,6 +333,7 @@
   const acts = {
     evidence,
     acknowledge: openAck, assign: openAssign, escalate: openEscalate, withdraw: openWithdraw, silence: openSilence,
+    respond: openRespond,
     open_incident: () => more.keys.open_incident(),
   };
 

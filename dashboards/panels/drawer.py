@@ -41,6 +41,7 @@ _MEASURES = (
 )
 
 
+_ANSWERS_SHOWN: Final = 100
 LEAST_CHART_US: Final = 10 * 60 * US_PER_S
 """A chart of a track that was seen for the first time just now is not stretched over its width."""
 
@@ -135,6 +136,7 @@ class Drawer:
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
                 ("drawer.revision", str(alert.revision)),
             ),
+            *await _responses(console, alert, language),
         ]
 
     async def _track(
@@ -257,6 +259,8 @@ def _acts(console: Console, alert: Alert, told: Explained, language: str) -> Com
     person = console.hand_of(current_person(), alert)
     buttons = act_buttons(person, language)
     more = ["withdraw"] if alert.escalated_at_us is not None and person.may(Permission.ESCALATE_ALERTS) else []
+    if console.response_desk.teams and person.may(Permission.RESPOND):
+        more.append("respond")
     for act in (*more, "evidence"):
         buttons.append(html.Button(text(language, f"triage.act.{act}"), type="button", **marks(data_act=act)))
     handled = console.incident_of(alert.alert_id) if person.may(Permission.READ_INCIDENTS) else None
@@ -269,6 +273,61 @@ def _acts(console: Console, alert: Alert, told: Explained, language: str) -> Com
         **marks(aria_label=text(language, "drawer.acts"), data_about=str(alert.alert_id), **facts),
     )
     return acts
+
+
+async def _responses(console: Console, alert: Alert, language: str) -> list[Component]:
+    """Where each team stands, and under it all that was answered; nothing in a realm without teams."""
+    if not console.response_desk.teams and not alert.responses:
+        return []
+    parts: list[Component] = [html.H3(text(language, "drawer.responses"))]
+    if not alert.responses:
+        return [*parts, html.P(text(language, "drawer.responses_none"), className="empty")]
+    parts.append(
+        html.Ul(
+            [
+                html.Li(
+                    [
+                        html.Strong(each.team),
+                        html.Span(text(language, f"response.state.{each.state.value}"), className="state"),
+                        html.Span(_answer(each.answered_at_us, each.responder, each.comment, language)),
+                    ],
+                    className=f"stands-{each.state.value}",
+                )
+                for each in alert.responses
+            ],
+            className="responses",
+        )
+    )
+    try:
+        listed = await asyncio.to_thread(console.response_desk.listed, alert.alert_id)
+    except StoreUnavailable:
+        return [*parts, html.P(text(language, "drawer.responses_away"), className="empty")]
+    rows = [
+        html.Li(
+            [
+                html.Strong(f"{kept.response.team} {text(language, f'response.kind.{kept.response.kind.value}')}"),
+                html.Span(
+                    _answer(kept.response.answered_at_us, kept.response.responder, kept.response.comment, language)
+                ),
+                html.Span(
+                    text(
+                        language,
+                        "drawer.response_way",
+                        channel=text(language, f"response.channel.{kept.channel.value}"),
+                        sender=kept.sender,
+                    ),
+                    className="way",
+                ),
+            ]
+        )
+        for kept in listed[:_ANSWERS_SHOWN]
+    ]
+    summary = html.Summary(text(language, "drawer.responses_all", n=len(listed)))
+    return [*parts, html.Details([summary, html.Ul(rows, className="responses")], className="answers")]
+
+
+def _answer(at_us: int, who: str, words: str, language: str) -> str:
+    return text(language, "drawer.response_line", time=jst_clock(at_us), who=who, words=words).removesuffix(": ")
 
 
 def _escalation(alert: Alert, language: str) -> str | None:

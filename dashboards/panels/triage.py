@@ -231,6 +231,15 @@ def _row(console: Console, alert: Alert, group: str, language: str) -> Component
     if silence is not None:
         until = text(language, "triage.silenced_until", time=jst_clock(silence.expires_at_us)[:5])
         flags.append(html.Div(until, className="flag quiet"))
+    for each in alert.responses:
+        stands = text(
+            language,
+            "triage.respond_flag",
+            team=each.team,
+            state=text(language, f"response.state.{each.state.value}"),
+            time=jst_clock(each.answered_at_us)[:5],
+        )
+        flags.append(html.Div(stands, className=f"flag stands-{each.state.value}"))
     if alert.assigned_to is not None:
         mine = alert.assigned_to == person.user.login
         held = text(language, "triage.held_by_me" if mine else "triage.held_by", who=alert.assigned_to)

@@ -154,6 +154,7 @@ class Stage:
             recorded_at_us=int(row["observed_at_us"]),
             position=position,
             flags=int(row["flags"]),
+            battery_percent=float(row["battery_percent"]) if np.isfinite(row["battery_percent"]) else None,
             attributes=self.attributes.get(key, {}),
         )
         before = self.tracks.get(track.track_id.bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from alerts.message import (
     ALERT,
     HEARTBEAT,
     MAX_BODY_BYTES,
+    MAX_RESPONSE_BYTES,
+    RESPONSE,
     AreaName,
     DispatchState,
     InvalidMessage,
@@ -23,14 +26,28 @@ from alerts.message import (
     encode,
     event_of,
     heartbeat_body,
+    read_response,
+    response_body,
     rfc3339,
     schema,
 )
 from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
+from command.domain.response import NEEDS_COMMENT, Response, ResponseKind, TeamResponse, TeamState
 
 NIGHT_US = 1_795_390_865_123_456  # 2026-11-22T23:41:05.123456Z
+
+
+STANDS = TeamResponse(
+    team="tsushima",
+    state=TeamState.ACCEPTED,
+    response_id=uuid.UUID(int=5),
+    responder="森",
+    answered_at_us=NIGHT_US,
+    comment="",
+    position=Position(lon=129.35, lat=34.5),
+)
 
 
 def an_alert(**changes: Any) -> Alert:
@@ -58,7 +75,12 @@ def an_alert(**changes: Any) -> Alert:
 def test_an_alert_reads_as_published() -> None:
     # given
     alert = an_alert(
-        revision=2, area="tsushima-east", acknowledged_at_us=NIGHT_US, acknowledged_by="sato", comment="巡視艇に連絡"
+        revision=2,
+        area="tsushima-east",
+        acknowledged_at_us=NIGHT_US,
+        acknowledged_by="sato",
+        comment="巡視艇に連絡",
+        responses=(STANDS,),
     )
     # when
     body = json.loads(
@@ -90,6 +112,17 @@ def test_an_alert_reads_as_published() -> None:
         "cleared_at": None,
         "evidence": ["000102030405060708090a0b0c0d0e0f"],
         "acknowledged": {"at": rfc3339(NIGHT_US), "by": "sato", "comment": "巡視艇に連絡"},
+        "responses": [
+            {
+                "team": "tsushima",
+                "state": "accepted",
+                "response_id": "00000000-0000-0000-0000-000000000005",
+                "responder": "森",
+                "answered_at": rfc3339(NIGHT_US),
+                "comment": "",
+                "position": {"lon": 129.35, "lat": 34.5},
+            }
+        ],
     }
     assert set(because) == {"ja", "en"}
 
@@ -200,3 +233,44 @@ def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
 def test_noise_never_does_anything_but_be_refused(data: bytes) -> None:
     with pytest.raises(InvalidMessage):
         decode(data, kind=ALERT)
+
+
+@given(
+    st.builds(
+        Response,
+        response_id=st.uuids(),
+        alert_id=st.uuids(),
+        team=st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True),
+        kind=st.sampled_from(ResponseKind),
+        revision_seen=st.integers(1, 2**31 - 1),
+        responder=st.text(max_size=100).map(lambda name: f"森{name}"[:100]),
+        answered_at_us=st.integers(NIGHT_US - 10**14, NIGHT_US + 10**14),
+        comment=st.text(max_size=999).map(lambda words: f"x{words}"),
+        position=st.none() | st.builds(Position, lon=st.floats(-180, 180), lat=st.floats(-90, 90)),
+    )
+)
+def test_every_answer_travels_whole(response: Response) -> None:
+    realm = Realm.parse("drill-x")
+    comment = response.comment.encode("utf-8", "replace").decode()
+    said = replace(response, comment=comment, responder=response.responder.encode("utf-8", "replace").decode())
+    assert read_response(decode(encode(response_body(realm, said), kind=RESPONSE), kind=RESPONSE)) == said
+    if said.kind in NEEDS_COMMENT:
+        with pytest.raises(InvalidMessage):
+            encode(response_body(realm, replace(said, comment=" ")), kind=RESPONSE)
+
+
+def test_an_answer_that_is_too_long_or_at_no_time_is_refused() -> None:
+    said = Response(
+        response_id=uuid.UUID(int=1),
+        alert_id=uuid.UUID(int=2),
+        team="duty",
+        kind=ResponseKind.ACCEPT,
+        revision_seen=1,
+        responder="森",
+        answered_at_us=NIGHT_US,
+    )
+    body = response_body(Realm.parse("live"), said)
+    with pytest.raises(InvalidMessage, match="bytes"):
+        decode(json.dumps(body).encode() + b" " * MAX_RESPONSE_BYTES, kind=RESPONSE)
+    with pytest.raises(InvalidMessage, match="answered_at"):
+        read_response(body | {"answered_at": "2026-02-31T00:00:00Z"})

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from alerts.engine import BadRuleConfig, RuleEngine, RuleHealth, check_rule_config
+from alerts.engine import BadRuleConfig, Decision, RuleEngine, RuleHealth, check_rule_config
 from alerts.exemptions import Exemption, ExemptionList
 from alerts.rule import World
 from command.domain.alert import Finding
@@ -95,6 +95,7 @@ class PictureKeeper:
         self._engine, self._realm, self._clock, self._tracker = engine, realm, clock, tracker
         self._rules = RuleEngine({})
         self._rule_configs: dict[str, Mapping[str, Any]] = {}
+        self._rule_decisions: dict[str, Decision] = {}
         self._rules_revision = -1
         self._areas = AreaIndex()
         self._areas_revision = -1
@@ -127,7 +128,9 @@ class PictureKeeper:
             flush_seq = next_flush_seq(session)
             self._tracker.restore(load_latest(session))
             self._rule_configs, self._rules_revision = self._usable_configs(session), rules_revision(session)
-            self._rules = RuleEngine(self._rule_configs, memory=load_rule_memory(session))
+            self._rules = RuleEngine(
+                self._rule_configs, memory=load_rule_memory(session), decisions=self._rule_decisions
+            )
             self._health = {(h.gateway, h.source): h for h in list_source_health(session)}
             self._areas_revision = -1
             self._refresh(session)
@@ -275,7 +278,7 @@ class PictureKeeper:
             self._areas, self._areas_revision = AreaIndex(watched, retired=retired), revision
         if (revision := rules_revision(session)) != self._rules_revision:
             self._rule_configs, self._rules_revision = self._usable_configs(session), revision
-            self._rules = self._rules.reconfigured(self._rule_configs)
+            self._rules = self._rules.reconfigured(self._rule_configs, decisions=self._rule_decisions)
         assets = list_assets(session)
         self._names = Names({asset.subject: {"ja": asset.name_ja, "en": asset.name_en} for asset in assets})
         self._exemptions = ExemptionList(
@@ -299,6 +302,9 @@ class PictureKeeper:
                     configs[stored.rule] = self._rule_configs[stored.rule]
             else:
                 configs[stored.rule] = stored.config
+                self._rule_decisions[stored.rule] = Decision(
+                    version=stored.version, by=stored.author if stored.by_person else None, why=stored.reason
+                )
         self.bad_rules = bad
         return configs
 

@@ -1,5 +1,5 @@
 // The connection to /ws/tracks. It comes back for ever, and silence counts as a lost connection: the server ticks
-// twice a second.
+// about three times a second.
 import type { GroupCounts } from "./groups.js";
 import { decodeFrame, type Frame } from "./protocol.js";
 

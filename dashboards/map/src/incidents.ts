@@ -2,11 +2,12 @@
 // about. Incidents are known as they are now: upon a past picture they are left out, as alerts are.
 import type { Layer } from "@deck.gl/core";
 import { IconLayer, LineLayer, ScatterplotLayer } from "@deck.gl/layers";
-import type { GeoJSONSource, LayerSpecification, Map as MapLibre } from "maplibre-gl";
+import type { LayerSpecification, Map as MapLibre } from "maplibre-gl";
 import type { MapAlert } from "./alerts.js";
 import { INCIDENT_STATES, INCIDENT_TIP, type IncidentState } from "./marks.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
+import { type PointFeature, setPoints } from "./points.js";
 import { RestError, getJson } from "./rest.js";
 import { FONT, repaint } from "./style.js";
 import type { Atlas } from "./symbols.js";
@@ -215,13 +216,13 @@ export class ShownIncidents {
 
   showLabels(map: MapLibre, { picture }: Pick<Known, "picture">): void {
     const features = (picture.asOf ? [] : this.drawn()).map(
-      ({ at, number, title, severity, incidentId }): GeoJSON.Feature => ({
+      ({ at, number, title, severity, incidentId }): PointFeature => ({
         type: "Feature",
         properties: { number, label: `${number}\n${title}`, order: incidentId === this.readId ? -1 : WORST_LAST.length - WORST_LAST.indexOf(severity) },
         geometry: { type: "Point", coordinates: [at?.lon ?? 0, at?.lat ?? 0] },
       }),
     );
-    map.getSource<GeoJSONSource>(SOURCE)?.setData({ type: "FeatureCollection", features });
+    setPoints(map, SOURCE, features);
   }
 }
 

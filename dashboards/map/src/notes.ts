@@ -2,9 +2,10 @@
 // they are left out, as alerts and incidents are.
 import type { Layer } from "@deck.gl/core";
 import { IconLayer } from "@deck.gl/layers";
-import type { GeoJSONSource, LayerSpecification, Map as MapLibre } from "maplibre-gl";
+import type { LayerSpecification, Map as MapLibre } from "maplibre-gl";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
+import { type PointFeature, setPoints } from "./points.js";
 import { getJson } from "./rest.js";
 import { FONT, repaint } from "./style.js";
 import type { Atlas } from "./symbols.js";
@@ -117,13 +118,13 @@ export class ShownNotes {
 
   showLabels(map: MapLibre, picture: Picture): void {
     const features = (picture.asOf ? [] : this.standing(picture)).map(
-      (note): GeoJSON.Feature => ({
+      (note): PointFeature => ({
         type: "Feature",
         properties: { label: shortened(note.text) },
         geometry: { type: "Point", coordinates: [note.lon, note.lat] },
       }),
     );
-    map.getSource<GeoJSONSource>(SOURCE)?.setData({ type: "FeatureCollection", features });
+    setPoints(map, SOURCE, features);
   }
 }
 

@@ -5,6 +5,7 @@ import { corners } from "./home.js";
 import { MATTERS, importance } from "./layers.js";
 import * as palette from "./palette.js";
 import type { Picture } from "./picture.js";
+import { setPoints } from "./points.js";
 import { TrackStatus } from "./protocol.js";
 import { FONT, repaint } from "./style.js";
 import { colourOf, isOurs } from "./symbols.js";
@@ -184,9 +185,10 @@ export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, se
     })
     .sort((a, b) => b.rank - a.rank || a.track.handle - b.track.handle)
     .slice(0, MOST_PLACES);
-  map.getSource<GeoJSONSource>("track-labels")?.setData({
-    type: "FeatureCollection",
-    features: ranked.map(({ track, name, rank }, i) => {
+  setPoints(
+    map,
+    "track-labels",
+    ranked.map(({ track, name, rank }, i) => {
       const stale = track.status >= TrackStatus.STALE;
       const silent = i >= MOST_LABELS || (rank < MATTERS && zoom < LABEL_NUMBERS_ZOOM && NUMBER.test(name.label));
       const label = silent ? "" : stale ? `${name.label}\n${text("map.ago", { age: age(picture.ageS(track)) })}` : name.label;
@@ -197,7 +199,7 @@ export function setTrackLabels(map: MapLibre, picture: Picture, zoom: number, se
         geometry: { type: "Point", coordinates: [track.lon, track.lat] },
       };
     }),
-  });
+  );
 }
 
 /** As LngLatBounds.contains, without an object for each of ten thousand tracks. */

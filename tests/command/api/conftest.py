@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from psycopg import sql
 from sqlalchemy import Engine
 from starlette.routing import BaseRoute
@@ -40,7 +40,7 @@ from command.operations.second_factor import SecondFactors
 from command.operations.session_gate import SessionGate
 from command.operations.single_sign_on import SingleSignOn
 from command.operations.tokens import ApiTokens
-from command.services import Endpoints
+from command.services import Endpoints, free_ports
 from command.store.alerts import record_findings
 from command.store.engine import make_engine, realm_session
 from command.store.migrations import ensure_realm, migrate
@@ -194,9 +194,17 @@ def basemap(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def web_port() -> int:
+    """Where the consoles of a file's tests are served, one after the other: to a browser they are one."""
+    (port,) = free_ports(1)
+    return port
+
+
 @pytest.fixture
 def web(
     database_url: str,
+    web_port: int,
     endpoints: Endpoints,
     account_rules: AccountRules,
     rate_rules: RateRules,
@@ -209,7 +217,7 @@ def web(
     realm = Realm.parse("drill-console")
     migrate(engine)
     ensure_realm(engine, realm, clock=None)
-    console = Console(engine, database_url=database_url, realm=realm, clock=SystemClock())
+    console = Console(engine, database_url=database_url, realm=realm, clock=SystemClock(), teams=("duty", "tsushima"))
     accounts = Accounts(engine, rules=account_rules)
     first = accounts.ensure_first_admin()
     assert first is not None
@@ -227,14 +235,13 @@ def web(
         secure=False,
         sso=None if identity is None else identity(engine, accounts),
     )
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=web_port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     eventually(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
     assert console.wait_caught_up(20.0)
     yield Web(
-        url=f"http://127.0.0.1:{port}",
+        url=f"http://127.0.0.1:{web_port}",
         engine=engine,
         realm=realm,
         console=console,
@@ -251,20 +258,60 @@ def web(
     engine.dispose()
 
 
+class Desks:
+    """The browsers of a file's tests, by whose they are. The scripts that one has fetched and compiled it keeps for the
+    next test, which halves what a console costs to open; whatever people leave in it goes with them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: dict[str, BrowserContext] = {}
+
+    @contextmanager
+    def sit(self, whose: str, url: str, **options: Any) -> Iterator[Page]:
+        """A page in this person's browser. options: of the browser, where it is the first of them."""
+        if whose not in self._contexts:
+            self._contexts[whose] = self._browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+            self._contexts[whose].set_default_timeout(PATIENCE_MS)
+        context = self._contexts[whose]
+        yield context.new_page()
+        for page in context.pages:
+            page.close()
+        blank = context.new_page()
+        kept = "cookies,local_storage,indexeddb,cache_storage,service_workers"
+        context.new_cdp_session(blank).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": kept})
+        blank.close()
+
+    def close(self) -> None:
+        for context in self._contexts.values():
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def desks(browser: Browser) -> Iterator[Desks]:
+    """Desks whose browsers live as long as the file's tests run."""
+    desks = Desks(browser)
+    yield desks
+    desks.close()
+
+
 @pytest.fixture
-def page(browser: Browser, web: Any) -> Iterator[Page]:
+def page(desks: Desks, web: Any) -> Iterator[Page]:
     """A page of the console; the test fails where it asks another machine for anything, or a script fails."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
     outside: list[str] = []
     broken: list[str] = []
-    page.on("request", lambda r: outside.append(r.url) if _outside(r.url) else None)
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    yield page
-    context.close()
+    with desks.sit("officer", web.url) as page:
+        page.on("request", lambda r: outside.append(r.url) if _outside(r.url) else None)
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        yield page
     assert not outside
     assert not broken
+
+
+@pytest.fixture
+def other(desks: Desks, web: Any) -> Iterator[Page]:
+    """Another officer's browser."""
+    with desks.sit("other", web.url) as page:
+        yield page
 
 
 def _outside(url: str) -> bool:

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from command.domain.alert import Severity
 from command.i18n import LANGUAGES
-from command.store.engine import shared_session
+from command.store.engine import realm_session, shared_session
 from command.store.facilities import save_shipped
+from command.store.rules import put_rule
 from maps.reference import reference_facilities
 
 AXE = Path("dashboards", "map", "node_modules", "axe-core", "axe.min.js")
 
+WATCH = {"name": "w", "area": "bay", "who_ja": "艇", "who_en": "boat", "subjects": ["mmsi:431000001"], "after_s": 60}
 RUN_AXE = """
 async () => {
   const found = [];
@@ -49,12 +51,10 @@ class Examined:
 
 
 @pytest.fixture
-def page(browser: Browser, web: Any) -> Iterator[Page]:
+def page(desks: Any, web: Any) -> Iterator[Page]:
     """A page that axe may be put into, and on which nothing is half-way between two colours."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True, reduced_motion="reduce")
-    context.set_default_timeout(60_000)
-    yield context.new_page()
-    context.close()
+    with desks.sit("examiner", web.url, bypass_csp=True, reduced_motion="reduce") as page:
+        yield page
 
 
 @pytest.fixture
@@ -76,7 +76,12 @@ def test_no_page_of_the_people_has_a_finding(
     page.wait_for_selector("[role=alert]")
     examined.look("/login, refused")
     sign_in(page, web.url, login="admin", password=web.first_password)
-    for path in ("/account", "/account/second", "/people", "/deliveries", "/password"):
+    with realm_session(web.engine, web.realm) as session:
+        put_rule(session, "geofence_absence", {"watches": [WATCH]}, "settings", 1)
+        put_rule(session, "geofence_dwell", {}, "settings", 1)
+        put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="演習")
+    rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence")
+    for path in ("/account", "/account/second", "/people", "/deliveries", *rules, "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from command.domain.people import Role
 
 
 @pytest.fixture
-def other(browser: Browser, web: Any, sign_in: Callable[..., None]) -> Iterator[Page]:
+def other(other: Page, web: Any, sign_in: Callable[..., None]) -> Page:
     """Another officer's browser, with the notes open."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
     first = web.accounts.create("suzuki", "鈴木", frozenset({Role.OFFICER}), by="test")
-    sign_in(page, web.url, login="suzuki", password=first)
-    expect(page.locator("#map[data-connection=connected]")).to_be_visible()
-    page.keyboard.press(";")
-    expect(page.locator(".mz-notes")).to_contain_text("書き込みはまだありません")
-    yield page
-    context.close()
+    sign_in(other, web.url, login="suzuki", password=first)
+    expect(other.locator("#map[data-connection=connected]")).to_be_visible()
+    other.keyboard.press(";")
+    expect(other.locator(".mz-notes")).to_contain_text("書き込みはまだありません")
+    return other
 
 
 def test_a_note_is_written_by_keyboard_and_no_change_of_it_is_lost(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from command.domain.people import Role
 from command.operations.console import Console
@@ -19,15 +19,11 @@ WITHIN_MS = 20_000
 
 
 @pytest.fixture
-def other(browser: Browser, web: Any, sign_in: Callable[..., None]) -> Iterator[Page]:
+def other(other: Page, web: Any, sign_in: Callable[..., None]) -> Page:
     """Another officer's page."""
     first = web.accounts.create("mori", "森 陸", frozenset({Role.OFFICER}), by="test")
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    sign_in(page, web.url, login="mori", password=first)
-    yield page
-    context.close()
+    sign_in(other, web.url, login="mori", password=first)
+    return other
 
 
 def test_two_officers_see_what_the_other_has_open_and_that_they_went(
@@ -55,7 +51,7 @@ def test_two_officers_see_what_the_other_has_open_and_that_they_went(
     # when the other edits the acknowledgement, that is said, and when they leave, they are gone at once
     other.keyboard.press("a")
     expect(page.locator("#watch-list")).to_contain_text(re.compile("警報: .*を編集中"), timeout=WITHIN_MS)
-    other.context.close()
+    other.close()
     expect(page.locator("#watch-count")).to_have_text("在席 1名", timeout=WITHIN_MS)
     expect(page.locator(row)).not_to_have_attribute("data-present", re.compile("."))
     expect(page.locator("#present-here")).to_be_hidden()

@@ -17,6 +17,8 @@ from command.domain.people import Role, User
 from command.i18n import text
 from command.operations.access import limited_to_areas
 from command.operations.people import Forbidden, Permission, Person
+from command.store.engine import realm_session
+from command.store.rules import keep_rules_of_settings, put_rule
 
 INSIDE: Final = (129.3, 34.3)
 OUTSIDE: Final = (129.7, 33.8)
@@ -133,6 +135,9 @@ def _end_silence(who: httpx.Client, world: World) -> httpx.Response:
 
 
 TRIES: Final[dict[str, Try]] = {
+    "POST /api/alerts/{alert_id}/responses": lambda who, w: who.post(
+        f"/api/alerts/{w.alert()}/responses", json={"team": "duty", "kind": "accept", "revision": 1}
+    ),
     "POST /api/alerts/{alert_id}/acknowledge": lambda who, w: who.post(f"/api/alerts/{w.alert()}/acknowledge", json={}),
     "POST /api/alerts/acknowledge": lambda who, w: who.post("/api/alerts/acknowledge", json={"alerts": [w.alert()]}),
     "POST /api/alerts/assign": lambda who, w: who.post(
@@ -205,8 +210,30 @@ WHOLE_COAST: Final[dict[str, Callable[[httpx.Client], httpx.Response]]] = {
     "POST /api/facilities/{facility_id}/restore": lambda who: who.post(
         "/api/facilities/depot/restore", json={"version": 1}, headers={"If-Match": '"2"'}
     ),
+    "PUT /api/rules/{name}": lambda who: who.put(
+        "/api/rules/distress", json={"config": {"refresh_s": 60}, "reason": "x"}, headers={"If-Match": '"1"'}
+    ),
+    "POST /api/rules/{name}/undo": lambda who: who.post(
+        "/api/rules/distress/undo", json={"version": 1, "reason": "x"}, headers={"If-Match": '"2"'}
+    ),
+    "POST /api/rules/{name}/follow-settings": lambda who: who.post(
+        "/api/rules/distress/follow-settings", json={"reason": "x"}, headers={"If-Match": '"3"'}
+    ),
+    "POST /rules/{name}": lambda who: who.post(
+        "/rules/distress", data={"do": "add.nothing", "version": "3", "csrf": who.cookies["_csrf_token"]}
+    ),
+    "POST /rules/{name}/undo": lambda who: who.post(
+        "/rules/distress/undo",
+        data={"version": "2", "seen": "4", "reason": "x", "csrf": who.cookies["_csrf_token"]},
+        follow_redirects=True,
+    ),
+    "POST /rules/{name}/follow-settings": lambda who: who.post(
+        "/rules/distress/follow-settings",
+        data={"seen": "5", "reason": "x", "csrf": who.cookies["_csrf_token"]},
+        follow_redirects=True,
+    ),
 }
-"""What is shared by all realms, so that an area of one gives no right to it."""
+"""What is shared by all realms, or watches the whole coast, so that an area gives no right to it."""
 
 
 @contextmanager
@@ -222,7 +249,10 @@ def limited(web: Any, *areas: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def chief(web: Any) -> Iterator[httpx.Client]:
-    """An officer of the whole coast, and an area that the others are limited to."""
+    """An officer of the whole coast, an area that the others are limited to, and a rule of the settings file."""
+    with realm_session(web.engine, web.realm) as session:
+        put_rule(session, "distress", {}, "settings", 1)
+        keep_rules_of_settings(session, {"distress": {}})
     with web.signed_in() as client:
         made = client.post("/api/areas", json=feature(square(*INSIDE, 0.1), "Tsushima North"))
         assert made.json()["properties"]["slug"] == "tsushima-north"
@@ -255,7 +285,7 @@ def test_everything_that_an_area_limits_is_done_inside_it_and_refused_outside(we
             done = attempt(officer, World(web, chief, INSIDE))
             assert done.status_code in (200, 201), (name, done.text)
         for name, ask in WHOLE_COAST.items():
-            # what belongs to all realms is for those of the whole coast
+            # what belongs to all realms, or to the whole coast, is for those of the whole coast
             assert "区域を限られていない" in ask(officer).json()["detail"], name
             assert ask(chief).status_code == 200, (name, ask(chief).text)
 

@@ -236,6 +236,34 @@ def test_two_intakes_of_one_realm_correct_each_other(engine: Engine, realm: Real
     assert len(alerts(engine, realm)) == 1
 
 
+def test_a_rule_that_an_officer_changes_holds_at_the_next_tick_and_takes_its_alert_back(
+    engine: Engine, realm: Realm
+) -> None:
+    # given a vessel that is inside, and an intake that runs
+    kept = keeper(engine, realm)
+    kept.take([batch(*(report(60.0 * i, INSIDE) for i in range(3)))])
+    kept.tick()
+    (alert,) = alerts(engine, realm)
+    # when an officer takes its area out of the rule
+    with realm_session(engine, realm) as session:
+        put_rule(session, "geofence_entry", {"areas": []}, "sato", NOW_US, by_person=True, reason="演習区域")
+    kept.tick()
+    # then the alert is over, with a reason, and stays so after a restart
+    keeper(engine, realm).tick()
+    with realm_session(engine, realm) as session:
+        (cleared,) = list_alerts(session, limit=10, include_cleared=True)
+    assert (cleared.alert_id, cleared.revision) == (alert.alert_id, 2)
+    assert cleared.cleared_at_us is not None
+    # and when it is about the area again, who is inside is told as a new episode
+    with realm_session(engine, realm) as session:
+        put_rule(session, "geofence_entry", {}, "sato", NOW_US, by_person=True, reason="元に戻す")
+    kept = keeper(engine, realm)
+    kept.tick()
+    kept.take([batch(*(report(60.0 * i, INSIDE) for i in range(3, 6)))])
+    (opened,) = (each for each in alerts(engine, realm) if each.cleared_at_us is None)
+    assert opened.alert_id != alert.alert_id
+
+
 def test_on_a_data_clock_silence_inside_one_flush_is_found(engine: Engine, realm: Realm) -> None:
     with realm_session(engine, realm) as session:
         put_rule(session, "ais_gap", {}, "test", NOW_US)

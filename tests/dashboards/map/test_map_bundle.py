@@ -190,19 +190,50 @@ def test_a_click_on_a_symbol_tells_the_page_which_track_it_is(
     place = fleet[0].start
     open_map(page, serve(synthetic.synthetic_console(fleet)).url, at={"lon": place.lon, "lat": place.lat, "zoom": 12})
     page.wait_for_function("document.querySelector('.mz-status').textContent.includes('1 航跡')")
-    # when it is clicked, as soon as its symbol is drawn
+    click_the_middle(page, fleet[0].label)
+    # then the page has its id
+    assert chosen_last(page) == {"track_id": fleet[0].track_id}
+
+
+def test_one_of_thousands_of_dots_is_clicked_as_a_symbol_is(
+    page: Page, serve: Callable[..., Any], synthetic: ModuleType
+) -> None:
+    # given so many vessels at anchor in view that the ordinary ones are dots, one of them in the middle
+    vessel = next(m for m in synthetic.fleet() if m.kind == synthetic.SubjectKind.VESSEL and m.course_deg is None)
+    middle = synthetic.Position(lon=129.5, lat=34.4)
+    fleet = [
+        replace(
+            vessel,
+            track_id=f"00000000-0000-0000-0002-{line * 60 + column:012d}",
+            start=synthetic.Position(lon=middle.lon + (column - 30) * 0.02, lat=middle.lat + (line - 20) * 0.016),
+        )
+        for line in range(41)
+        for column in range(60)
+    ]
+    open_map(page, serve(synthetic.synthetic_console(fleet)).url, at={"lon": middle.lon, "lat": middle.lat, "zoom": 9})
+    click_the_middle(page, vessel.label)
+    # then the page has the id of that one
+    assert chosen_last(page) == {"track_id": fleet[20 * 60 + 30].track_id}
+
+
+def click_the_middle(page: Page, label: str) -> None:
+    """As soon as the symbol of this name is drawn there, which is a moment after it is known."""
     page.wait_for_function(
-        "() => { const {x, y, width, height} = document.getElementById('map').getBoundingClientRect();"
+        "label => { const {x, y, width, height} = document.getElementById('map').getBoundingClientRect();"
         " const at = {clientX: x + width / 2, clientY: y + height / 2, bubbles: true, pointerType: 'mouse'};"
         " const canvas = document.querySelector('.maplibregl-canvas');"
-        " for (const type of ['mousemove', 'mousedown', 'mouseup', 'click'])"
-        "   canvas.dispatchEvent(new MouseEvent(type, at));"
+        " canvas.dispatchEvent(new MouseEvent('mousemove', at));"
+        " const tip = document.querySelector('.mz-tip');"
+        " if (tip.hidden || !tip.textContent.includes(label)) return false;"
+        " for (const type of ['mousedown', 'mouseup', 'click']) canvas.dispatchEvent(new MouseEvent(type, at));"
         " return window.chosen.some(([id, data]) => id === 'map-selected' && data); }",
+        arg=label,
         polling=500,
     )
-    # then the page has its id
-    chosen = [data for kind, data in page.evaluate("chosen") if kind == "map-selected" and data]
-    assert chosen[-1] == {"track_id": fleet[0].track_id}
+
+
+def chosen_last(page: Page) -> Any:
+    return [data for kind, data in page.evaluate("chosen") if kind == "map-selected" and data][-1]
 
 
 def test_the_keyboard_walks_through_the_tracks_what_matters_most_first(
