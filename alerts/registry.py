@@ -23,6 +23,7 @@ RULES: Final[Mapping[str, str]] = {
 
 CHANNELS: Final[Mapping[str, str]] = {
     "amqp": "alerts.channels.amqp:AmqpChannel",
+    "cap": "alerts.channels.cap:CapChannel",
     "email": "alerts.channels.mail:MailChannel",
     "webhook": "alerts.channels.webhook:WebhookChannel",
 }
