@@ -24,6 +24,7 @@ RULES: Final[Mapping[str, str]] = {
 CHANNELS: Final[Mapping[str, str]] = {
     "amqp": "alerts.channels.amqp:AmqpChannel",
     "cap": "alerts.channels.cap:CapChannel",
+    "cot": "alerts.channels.cot:CotChannel",
     "email": "alerts.channels.mail:MailChannel",
     "webhook": "alerts.channels.webhook:WebhookChannel",
 }

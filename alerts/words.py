@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from alerts.explain import format_moment, rule_name
 from command.domain.clock import to_us
 from command.domain.geo import Position
 from command.i18n import text
 from maps.coordinates import dms
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold (section 2.2)."""
+
+
+def xml_text(value: str) -> str:
+    """`value` with U+FFFD in place of each letter that XML cannot hold: no name keeps an alert from going out."""
+    return _CONTROLS.sub("\ufffd", value)
 
 
 def event_word(body: Mapping[str, Any], language: str) -> str:

@@ -22,7 +22,7 @@ from alerts.channel import ChannelConfig, ChannelTools, NeverAgain, NotNow, Parc
 from alerts.explain import rule_name
 from alerts.outside import Post, destination, private_url
 from alerts.pipeline import Notice, PlannedDelivery
-from alerts.words import headline, position_words
+from alerts.words import headline, position_words, xml_text
 from command.domain.alert import Severity
 from command.i18n import text
 from command.i18n.times import JST
@@ -56,8 +56,6 @@ _CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
     "source_silent": ("Infra",),
 }
 """By rule; what is not here is about who does what at the coast: Security."""
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What XML 1.0 cannot hold (section 2.2)."""
 
 
 class CapConfig(ChannelConfig):
@@ -240,7 +238,7 @@ def _child(parent: Any, name: str, **attributes: str) -> Any:
 
 
 def _add(parent: Any, name: str, value: str) -> None:
-    _child(parent, name).text = _CONTROLS.sub("\ufffd", value)
+    _child(parent, name).text = xml_text(value)
 
 
 def publish(folder: Path, feed_url: str, name: str, message: bytes, *, author: str) -> None:
