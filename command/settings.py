@@ -252,6 +252,8 @@ class Settings(_Part):
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
     escalation: EscalationSettings = EscalationSettings()
     channels: tuple[dict[str, Any], ...] = ()
+    alerts_policy: Path | None = None
+    """Routes, groups, inhibitions and quiet hours of alerts (docs/alerts.md); None for those of the program."""
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}
     assets: tuple[AssetSettings, ...] = ()

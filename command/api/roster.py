@@ -138,8 +138,8 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         from_: Annotated[AwareDatetime | None, Query(alias="from")] = None, until: AwareDatetime | None = None
     ) -> Shifts:
         """Every shift that overlaps the time; a week from its beginning, this week where nothing is said."""
-        from_us = monday_of(console.clock.now_us()) if from_ is None else _within(to_us(from_))
-        until_us = from_us + WEEK_US if until is None else _within(to_us(until))
+        from_us = monday_of(console.clock.now_us()) if from_ is None else _within(from_)
+        until_us = from_us + WEEK_US if until is None else _within(until)
         if not 0 <= until_us - from_us <= LONGEST_ASKED_US:
             raise RosterRefused("backwards")
         found = await asyncio.to_thread(book.between, from_us, until_us)
@@ -225,15 +225,13 @@ def _add_changes(router: APIRouter, console: Console) -> None:
 
 def midday_us(day: date) -> int:
     """The middle of a day in Japan. Raises RosterRefused for a day that nobody lives on."""
-    try:
-        return _within(to_us(datetime.combine(day, time(12), tzinfo=JST)))
-    except OverflowError as exc:
-        raise RosterRefused("week", found=day.isoformat()) from exc
+    return _within(datetime.combine(day, time(12), tzinfo=JST))
 
 
-def _within(us: int) -> int:
+def _within(moment: datetime) -> int:
+    us = to_us(moment)
     if not EARLIEST_US + WEEK_US <= us <= LATEST_US - WEEK_US:
-        raise RosterRefused("time", found=from_us(us).isoformat())
+        raise RosterRefused("time", found=moment.isoformat())
     return us
 
 

@@ -28,5 +28,6 @@ def run_dispatch(program: Program, stop: threading.Event) -> None:
             clock=program.clock(stop),
             stop=stop,
             escalation=program.settings.escalation.value(),
+            policy_file=program.settings.alerts_policy,
             channels=channels,
         )

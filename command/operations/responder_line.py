@@ -29,11 +29,13 @@ def _degrees_minutes(degrees: float, width: int, signs: str) -> str:
     return f"{whole:0{width}d}-{rest // 100:02d}.{rest % 100:02d}{signs[degrees < 0]}"
 
 
-def _called(called: Mapping[str, Any] | None, language: str) -> str:
-    """Whom a message says that the operations centre called; nothing where it says nobody."""
+def called_words(body: Mapping[str, Any], language: str) -> str:
+    """Whom a message says that the operations centre called last; nothing where it says nobody."""
+    called = body.get("called")
     if called is None:
         return ""
-    return called["name"] or text(language, "watch.everybody")
+    name = called["name"] or text(language, "watch.everybody")
+    return name if called["team"] is None else text(language, "watch.of_team", name=name, team=called["team"])
 
 
 def alert_line(body: Mapping[str, Any], language: str) -> str:
@@ -45,7 +47,7 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
     event = ""
     if body["event"] != AlertEventKind.OPENED:
         by = (body["acknowledged"] or {"by": ""})["by"]
-        who = _called(body.get("called"), language)
+        who = called_words(body, language)
         event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by, who=who)
     kind = Realm.parse(body["realm"]).kind
     return clean(
@@ -62,4 +64,55 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             because=body["because"][language],
             rule=rule_name(body["rule"], language),
         )
+    )
+
+
+def is_repeat(body: Mapping[str, Any]) -> bool:
+    """Whether the message tells again what is still open and acknowledged by nobody."""
+    return bool(body.get("grouped", {}).get("repeat", False))
+
+
+def revisions_told(body: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The alert_id and revision of everything that the message tells of."""
+    told = [body, *body.get("grouped", {}).get("members", ())]
+    return list(dict.fromkeys((each["alert_id"], each["revision"]) for each in told))
+
+
+def member_lines(body: Mapping[str, Any], language: str) -> list[str]:
+    """Beneath the line of a message that tells of several alerts, or tells again: how many, and a line for each."""
+    grouped = body.get("grouped")
+    if grouped is None:
+        return []
+    members = grouped["members"]
+    lines = [
+        text(
+            language,
+            "respond.group.repeat" if grouped["repeat"] else "respond.group",
+            count=len(members) + grouped["more"],
+            open=grouped["open"],
+            cleared=grouped["cleared"],
+        )
+    ]
+    if len(members) > 1:
+        lines += [_member_line(member, language) for member in members]
+    if grouped["more"]:
+        lines.append(text(language, "respond.group.more", more=grouped["more"]))
+    return [clean(line) for line in lines]
+
+
+def _member_line(member: Mapping[str, Any], language: str) -> str:
+    event = ""
+    if member["event"] != AlertEventKind.OPENED:
+        short = member["event"] in ("acknowledged", "called")  # who did, and who is called, their own messages say
+        key = f"respond.{'group' if short else 'event'}.{member['event']}"
+        event = text(language, key, revision=member["revision"])
+    return text(
+        language,
+        "respond.group.member",
+        mark=text(language, f"respond.mark.{member['severity']}"),
+        severity=severity_word(Severity.from_word(member["severity"]), language),
+        event=event,
+        time=format_moment(to_us(datetime.fromisoformat(member["observed_at"])), language),
+        label=member["subject_label"][language],
+        rule=rule_name(member["rule"], language),
     )

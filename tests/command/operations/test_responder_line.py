@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.message import AreaName, alert_body
+from alerts.message import ALERT, AreaName, Grouped, alert_body, check_body
 from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.geo import Position
-from command.operations.responder_line import alert_line, clean, position_text
+from command.operations.responder_line import alert_line, clean, member_lines, position_text
 
 
-def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, Any]:
+def an_alert(**changes: Any) -> Alert:
     facts: dict[str, Any] = {
         "alert_id": uuid.UUID(int=1),
         "revision": 1,
@@ -34,7 +34,11 @@ def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, An
         "observed_at_us": 1_795_390_865_123_456,
         "recorded_at_us": 1_795_390_865_123_456,
     }
-    body = alert_body(Alert(**(facts | changes)), area_name=area_name)
+    return Alert(**(facts | changes))
+
+
+def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, Any]:
+    body = alert_body(an_alert(**changes), area_name=area_name)
     return body | {"because": {"ja": "監視区域に進入", "en": "entered the watched area"}}
 
 
@@ -89,6 +93,23 @@ def a_call(login: str, name: str) -> Call:
 )
 def test_what_made_the_revision_is_said(changes: dict[str, Any], says: str) -> None:
     assert says in alert_line(a_body(**changes), "ja")
+
+
+def test_a_call_that_is_told_again_in_a_group_meets_the_schema_and_is_said() -> None:
+    called = an_alert(revision=2, call=a_call("mori", "森 由美"))
+    grouped = Grouped(
+        group_id=uuid.UUID(int=7),
+        labels={},
+        message=3,
+        repeat=True,
+        members=[called, an_alert(alert_id=uuid.UUID(int=2))],
+        more=0,
+        open_alerts=2,
+        cleared=0,
+    )
+    body = alert_body(called, area_name=None, grouped=grouped)
+    check_body(body, kind=ALERT)
+    assert any("(呼び出し中)" in line for line in member_lines(body, "ja"))
 
 
 def test_a_name_from_the_air_cannot_command_the_terminal_nor_break_the_line() -> None:

@@ -253,7 +253,7 @@ def test_a_call_reaches_the_team_of_who_is_called_whatever_it_is_bound_to_and_ev
     vhost = watch.realm.vhost
     declare_topology(amqp_url, vhost, dispatch.dispatch_topology([duty, boats]))
     stop = threading.Event()
-    queues = [team_queue(team, Severity.CRITICAL) for team in ("duty", "boats")]
+    queues = [team_queue(team, Severity.HIGH) for team in ("duty", "boats")]
     with (
         ThreadPoolExecutor(1) as pool,
         Consumer(amqp_url, vhost, [queues[0]], prefetch=100, name="duty") as of_duty,
@@ -278,10 +278,10 @@ def test_a_call_reaches_the_team_of_who_is_called_whatever_it_is_bound_to_and_ev
         )
         try:
             watch.duty("sato", team="boats")
-            alert = watch.alert()
+            alert = watch.alert(Severity.HIGH)
             assert body(of_duty)["called"] is None
             # when its time is over
-            watch.clock.us += 3 * MINUTE_US
+            watch.clock.us += 10 * MINUTE_US
             # then both hear that sato is called
             told = [body(of_duty), body(of_boats)]
             expected = {"login": "sato", "name": "Sato", "team": "boats", "step": 1}
