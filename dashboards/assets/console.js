@@ -75,12 +75,12 @@
     } else if (!state.pulse.store.connected) {
       words = t("console.database_away", { age: span(Math.max(0, Math.floor((Date.now() - state.pulse.store.since_ms) / 1000)), "console.for"), time: shown });
     }
-    if (!words && state.pulse.watch.state === "unmanned") words = t("watch.nobody_on_duty");
+    document.body.dataset.trouble = words ? "true" : ""; // the picture is old
+    if (!words && state.pulse.watch.state === "unmanned") words = t("console.nobody_on_duty");
     const box = $("trouble");
     if (!box) return;
     put(box, words);
     box.hidden = !words;
-    document.body.dataset.trouble = words ? "true" : "";
   }
 
   // One question after the other: a slow server is asked less often, never more.

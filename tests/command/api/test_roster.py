@@ -71,6 +71,7 @@ def test_a_manager_writes_the_roster_and_every_screen_says_who_is_on_duty(
         eventually(lambda: reader.get("/api/pulse").json()["watch"]["state"] == "unmanned")
         eventually(lambda: reader.get("/api/health").json()["on_duty"] == 0)
         assert reader.get("/api/health").json()["level"] == "bad"
+        assert "今の時刻の当直者がいません" in reader.get("/texts/ja.js").text  # what the banner says of it
         versions = reader.get(at).json()["shifts"]
         assert [each["version"] for each in versions] == [3, 2, 1]
         # and what cannot be is refused with a word on what to write instead
