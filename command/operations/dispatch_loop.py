@@ -55,6 +55,8 @@ ROW_EVERY_S: Final = 2.0
 POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
 _PLAN_AT_ONCE: Final = 200
+_LOW: Final = LIMIT // 5
+"""With fewer in hand more are taken up. What is in hand is read again then, so not sooner."""
 _DEPTHS_TRUSTED_S: Final = 10.0
 _NO_CHANNEL: Final = "no channel of this name serves this realm any more; write it into [[channels]] and send it again"
 
@@ -88,6 +90,8 @@ class DispatchLoop:
         self._areas_revision: int | None = None
         self._counts: Mapping[str, Mapping[DeliveryState, int]] = {}
         self._look = False
+        self._more: set[str] = set()
+        """Lines of which the store holds more than was taken up last."""
         self._loaded_at_s = self._told_at_s = -POLL_S - ROW_EVERY_S
         self._looked_at_s = monotonic()
         self._store_trouble: str | None = None
@@ -191,17 +195,21 @@ class DispatchLoop:
         """Take up what the store has unconfirmed: after a start, what was let go for want of room, what a person had
         sent again. What a person gave up, or another dispatcher sent, is let go.
         """
-        if monotonic() - self._loaded_at_s < POLL_S and not self._look:
-            return
+        due = monotonic() - self._loaded_at_s >= POLL_S or self._look
         self._look = False
-        for line in self._lines.values():
+        for name, line in self._lines.items():
             outgoing = line.outgoing
+            if not due and not (name in self._more and len(outgoing) < _LOW):
+                continue
             with realm_session(self._engine, self._realm) as session:
-                pending = pending_deliveries(session, LIMIT, channel=line.channel.name)
+                pending = pending_deliveries(session, LIMIT, channel=name)
                 missing = set(outgoing.waiting()) - {delivery.delivery_id for delivery in pending}
                 gone = missing - still_open(session, list(missing)) if missing else missing
             outgoing.let_go(gone)
             outgoing.take(pending, now_s=monotonic(), now_us=self._clock.now_us())
+            (self._more.add if len(pending) == LIMIT else self._more.discard)(name)
+        if not due:
+            return
         with realm_session(self._engine, self._realm) as session:
             for channel in bury_strays(session, self._lines.keys(), _NO_CHANNEL):
                 _log.error("delivery_dead", channel=channel, problem=_NO_CHANNEL)
