@@ -31,7 +31,7 @@ def test_an_officer_records_what_a_team_said_by_radio_and_the_drawer_tells_who_a
     expect(page.locator("#alert-list .flag.stands-accepted")).to_contain_text("tsushima 出動")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
-    expect(page.locator("#detail .responses .stands-accepted")).to_contain_text("巡視艇あかつき: 03:40 着")
+    expect(page.locator("#detail .responses .stands-accepted")).to_contain_text("巡視艇あかつき: 03:40 現着予定")
     # when the officer records what the other team says by radio, first without the reason
     page.click("#alert-acts [data-act=respond]")
     expect(page.locator("#respond-team")).to_be_focused()
