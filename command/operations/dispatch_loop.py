@@ -52,8 +52,8 @@ PROCESS: Final = "dispatch"
 ROW_EVERY_S: Final = 2.0
 POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
-_LOW: Final = LIMIT // 5
-"""With fewer in hand more are taken up. What is in hand is read again then, so not sooner."""
+_LOW: Final = LIMIT // 2
+"""With fewer in hand more are taken up, where there are more."""
 _DEPTHS_TRUSTED_S: Final = 10.0
 _NO_CHANNEL: Final = "no channel of this name serves this realm any more; write it into [[channels]] and send it again"
 
@@ -184,19 +184,20 @@ class DispatchLoop:
         """Take up what the store has unconfirmed: after a start, what was let go for want of room, what a person had
         sent again. What a person gave up, or another dispatcher sent, is let go.
         """
-        due = monotonic() - self._loaded_at_s >= POLL_S or self._look
-        self._look = False
+        look, self._look = self._look, False
+        due = look or monotonic() - self._loaded_at_s >= POLL_S
         for name, line in self._lines.items():
             outgoing = line.outgoing
             if not due and not (name in self._more and len(outgoing) < _LOW):
                 continue
             with realm_session(self._engine, self._realm) as session:
-                pending = pending_deliveries(session, LIMIT, channel=name)
-                missing = set(outgoing.waiting()) - {delivery.delivery_id for delivery in pending}
-                gone = missing - still_open(session, list(missing)) if missing else missing
-            outgoing.let_go(gone)
+                if waiting := outgoing.waiting():
+                    outgoing.let_go(set(waiting) - still_open(session, waiting))
+                room = LIMIT if look else LIMIT - len(outgoing)
+                in_hand = () if look else outgoing.in_hand()  # what a person had sent again may be in hand
+                pending = pending_deliveries(session, room, channel=name, but_not=in_hand) if room > 0 else []
             outgoing.take(pending, now_s=monotonic(), now_us=self._clock.now_us())
-            (self._more.add if len(pending) == LIMIT else self._more.discard)(name)
+            (self._more.add if len(pending) >= room else self._more.discard)(name)
         if not due:
             return
         with realm_session(self._engine, self._realm) as session:

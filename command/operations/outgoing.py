@@ -127,6 +127,9 @@ class Outgoing:
             ),
         )
 
+    def in_hand(self) -> list[uuid.UUID]:
+        return list(self._held)
+
     def waiting(self) -> list[uuid.UUID]:
         return [delivery_id for delivery_id, held in self._held.items() if held.phase is _Phase.WAITING]
 

@@ -159,9 +159,12 @@ def _delivery(row: Row[Any]) -> Delivery:
     )
 
 
-def pending_deliveries(session: Session, limit: int, *, channel: str | None = None) -> list[Delivery]:
+def pending_deliveries(
+    session: Session, limit: int, *, channel: str | None = None, but_not: Collection[uuid.UUID] = ()
+) -> list[Delivery]:
     """What is to be sent (by one channel): the least tried first, so that one that always fails holds up no other; then
     the worst severity, then the oldest. No lock: a delivery may be sent twice, and consumers keep the highest revision.
+    but_not: those that the caller has in hand.
     """
     query = (
         select(DELIVERY)
@@ -172,6 +175,9 @@ def pending_deliveries(session: Session, limit: int, *, channel: str | None = No
     )
     if channel is not None:
         query = query.where(DELIVERY.c.channel == channel)
+    if but_not:
+        held = func.unnest(cast(list(but_not), ARRAY(Uuid))).table_valued("held_id").render_derived()
+        query = query.where(~select(held).where(held.c.held_id == DELIVERY.c.delivery_id).exists())
     return [_delivery(row) for row in session.execute(query)]
 
 
