@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts.message import AreaName
 from alerts.pipeline import TOLD_AT_ONCE, Channel, PlannedDelivery, Surroundings, find_sources, plan_deliveries
+from alerts.policy import pressing
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S, Clock
 from command.domain.geo import Position
@@ -37,8 +38,8 @@ from command.store.notices import (
 from command.store.silences import silences_in_force
 from maps.areas import AreaIndex
 
-AT_ONCE: Final = 500
-"""So many revisions a round: a critical one that comes meanwhile waits for no more than these."""
+AT_ONCE: Final = 250
+"""So many revisions a round: a critical one that comes meanwhile waits for no more than these, and then goes first."""
 _FORGET_AFTER_US: Final = 2 * 86_400 * US_PER_S
 _FORGET_EVERY_US: Final = 3_600 * US_PER_S
 
@@ -117,7 +118,10 @@ class Planning:
         self.trouble: str | None = None
 
     def round(self) -> Planned:
-        """Plan what there is. Raises StoreUnavailable and StoreNotMigrated; then nothing of it was kept."""
+        """Plan what there is; where something is pressing, that alone, so that it waits for nothing else.
+
+        Raises StoreUnavailable and StoreNotMigrated; then nothing of it was kept.
+        """
         with realm_session(self._engine, self._realm) as session:
             planner = hold_planner(session)
             if planner is None:  # another dispatcher plans; what it plans is sent by both
@@ -139,13 +143,19 @@ class Planning:
                 owners=self._places.owners,
             )
             policy_at_us = self._take_policy(session, planner, in_force, book, around)
-            alerts = events_without_delivery(session, AT_ONCE)
-            released = lapsed(
-                session,
-                in_force=[silence.silence_id for silence in silences],
-                policy_at_us=policy_at_us,
-                now_us=now_us,
-                limit=AT_ONCE,
+            found = events_without_delivery(session, AT_ONCE)
+            alerts = [alert for alert in found if pressing(alert) is not None] or found
+            book.only_these = alerts is not found
+            released = (
+                ()
+                if book.only_these
+                else lapsed(
+                    session,
+                    in_force=[silence.silence_id for silence in silences],
+                    policy_at_us=policy_at_us,
+                    now_us=now_us,
+                    limit=AT_ONCE,
+                )
             )
             acts = revisions_by_people(session, alerts)
             planned = plan_deliveries(alerts, replace(around, released=released, acts=acts))
@@ -155,7 +165,9 @@ class Planning:
             if not self._forgot_us <= now_us < self._forgot_us + _FORGET_EVERY_US:
                 forget_groups(session, now_us - _FORGET_AFTER_US)
                 self._forgot_us = now_us
-        return Planned(deliveries=deliveries, more=book.full or AT_ONCE in (len(alerts), len(released)))
+        return Planned(
+            deliveries=deliveries, more=book.only_these or book.full or AT_ONCE in (len(found), len(released))
+        )
 
     @staticmethod
     def _take_policy(
