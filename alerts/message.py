@@ -69,6 +69,14 @@ class Grouped:
     cleared: int
 
 
+class UnknownKind(InvalidMessage):
+    """A message of ours, by its schema's name, of a kind or version that this release does not know. `body` is it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        super().__init__(f"a message of the schema {body['schema']}, which this release does not know")
+        self.body = body
+
+
 class DispatchState(StrEnum):
     """What dispatch says of itself in a heartbeat."""
 
@@ -359,16 +367,41 @@ def encode(body: Mapping[str, Any], *, kind: str) -> bytes:
 
 def decode(data: bytes, *, kind: str) -> dict[str, Any]:
     """The body in `data`, checked against the schema of `kind`. Raises InvalidMessage for anything else."""
-    most = MAX_RESPONSE_BYTES if kind == RESPONSE else MAX_BODY_BYTES
+    body = _read(data, most=MAX_RESPONSE_BYTES if kind == RESPONSE else MAX_BODY_BYTES)
+    check_body(body, kind=kind)
+    return body
+
+
+def _read(data: bytes, *, most: int) -> dict[str, Any]:
+    """The JSON object in `data`. Raises InvalidMessage."""
     if len(data) > most:
         raise InvalidMessage(f"{len(data)} bytes; {most} at most")
     try:
         body = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
         raise InvalidMessage(f"not JSON: {exc}") from exc
-    check_body(body, kind=kind)
-    checked: dict[str, Any] = body
-    return checked
+    if not isinstance(body, dict):
+        raise InvalidMessage(f"a JSON object is wanted and not {type(body).__name__}")
+    return body
+
+
+def decode_known(data: bytes, *, kind: str) -> dict[str, Any]:
+    """As decode, for a client that may be older than its centre: fields that it does not know are allowed at the top,
+    since a version may get new ones, and are handed on. Raises InvalidMessage, UnknownKind.
+    """
+    body = _read(data, most=MAX_BODY_BYTES)
+    named = body.get("schema")
+    if isinstance(named, str) and named.startswith("urn:mizugiwa:schema:") and named != schema(kind)["$id"]:
+        raise UnknownKind(body)
+    known = schema(kind)["properties"]
+    check_body({name: value for name, value in body.items() if name in known}, kind=kind)
+    return body
+
+
+def unknown_fields(body: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+    """The fields of a body that this release does not know."""
+    known = schema(kind)["properties"]
+    return {name: value for name, value in body.items() if name not in known}
 
 
 def _no_constant(word: str) -> float:

@@ -130,11 +130,15 @@ def responder(
     language: Annotated[str, typer.Option("--lang", help="ja or en.")] = "ja",
     as_json: AsJson = False,
     count: Annotated[int | None, typer.Option(help="End after this many alerts.", min=1)] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines as they come, on a terminal as well.")] = False,
     password_file: Annotated[
         Path | None, typer.Option(help="The file with the password of the team's user, as `broker provision` made it.")
     ] = None,
 ) -> None:
-    """A responder's client: print the team's alerts, and warn when the heartbeat stops."""
+    """A team's client: its alerts and the answers to them, loud when the line or the heartbeat is lost.
+
+    On a terminal a screen in Japanese or English; into a pipe, with --plain or --json, a line an alert.
+    """
     from command.app.responder import run_responder
 
     run_responder(
@@ -144,6 +148,7 @@ def responder(
         language=language,
         as_json=as_json,
         count=count,
+        plain=plain,
         password_file=password_file,
         out=sys.stdout,
     )

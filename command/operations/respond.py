@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, TextIO
 
-from alerts.message import ALERT, HEARTBEAT, DispatchState, InvalidMessage, decode
+from alerts.message import ALERT, HEARTBEAT, DispatchState, InvalidMessage, UnknownKind, decode_known
 from command.bus import Consumer, Message, Team, heartbeat_queue, team_queue
 from command.domain.alert import Severity
 from command.domain.realm import Realm
@@ -180,7 +180,11 @@ class _Session:
     def _take(self, message: Message) -> None:
         kind = HEARTBEAT if message.queue == self._heartbeat_queue else ALERT
         try:
-            body = decode(message.body, kind=kind)
+            body = decode_known(message.body, kind=kind)
+        except UnknownKind as exc:
+            self._printer.notice("unknown", schema=exc.body["schema"], body=json.dumps(exc.body, ensure_ascii=False))
+            message.ack()
+            return
         except InvalidMessage as exc:
             message.reject()
             self._printer.notice("unreadable", problem=str(exc))

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0006"
-down_revision = "realm_0010"
+down_revision = "realm_0005"
 
 NOTICES = """
 CREATE TABLE notice (
