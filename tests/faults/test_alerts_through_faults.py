@@ -221,6 +221,7 @@ def test_a_responder_acts_once_on_what_is_delivered_three_times_and_out_of_order
     # given alerts of two revisions each, as dispatch sends them
     with house.process("dispatch"):
         alerts = house.record(40)
+        eventually(lambda: sum(ready(house).values()) >= 40, within_s=60.0)
         with realm_session(house.engine, house.realm) as session:
             for alert in alerts:
                 acknowledge_alert(session, alert.alert_id, by="sato", comment="", now_us=SystemClock().now_us())
