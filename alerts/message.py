@@ -245,7 +245,9 @@ def _grouped_body(grouped: Grouped) -> dict[str, Any]:
                 "area": member.area,
                 "subject": member.subject,
                 "subject_label": {language: subject_name(member, language)[:MAX_LABEL] for language in LANGUAGES},
+                "position": _place(member.position),
                 "observed_at": rfc3339(member.observed_at_us),
+                "because": {language: _because(member, language, None) for language in LANGUAGES},
             }
             for member in grouped.members
         ],

@@ -300,6 +300,12 @@ def get_delivery(session: Session, delivery_id: uuid.UUID) -> Delivery | None:
     return None if row is None else _delivery(row)
 
 
+def deliveries_called(session: Session, delivery_ids: Sequence[uuid.UUID]) -> list[Delivery]:
+    """Those of the deliveries that there are, oldest first."""
+    query = select(DELIVERY).where(DELIVERY.c.delivery_id.in_(set(delivery_ids)))
+    return [_delivery(row) for row in session.execute(query.order_by(DELIVERY.c.created_at, DELIVERY.c.channel))]
+
+
 def list_deliveries(
     session: Session, states: Collection[DeliveryState], *, channel: str | None = None, limit: int
 ) -> list[Delivery]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,38 @@ def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagra
         assert 0 < one["p50_ms"] <= one["p99_ms"] <= one["max_ms"]
     assert peer["received"] == peer["confirmed"] == peer["messages"] == 520
     assert told["ratio"] > 0
+
+
+QUICK = """
+[route]
+group_by = ["rule", "area"]
+group_wait = "1s"
+group_interval = "4s"
+"""
+
+
+def test_a_small_storm_is_told_whole_in_few_messages_and_its_account_adds_up(server_dir: Callable[[str], Path]) -> None:
+    policy = server_dir("storm") / "alerts.toml"
+    policy.write_text(QUICK, "utf-8")
+    ours = load_bench("storm")(alerts=400, seconds=1, rules=4, areas=5, watch_s=0.0, policy_file=policy)["ours"]
+    assert ours["account"]["taken"] == ours["alerts"] == 400
+    assert ours["critical"]["alerts"] == 2
+    assert 22 <= ours["messages"] <= ours["messages_allowed"]
+    assert {fate: count for fate, count in ours["account"].items() if count} == {
+        "taken": 400,
+        "delivered": ours["account"]["delivered"],
+        "grouped": 400 - ours["account"]["delivered"],
+    }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_the_storm_keeps_its_bounds() -> None:
+    told = load_bench("storm")()
+    ours, aims = told["ours"], told["aims"]
+    assert ours["account"]["taken"] == 20_000
+    assert ours["critical"]["max_ms"] <= aims["critical_max_ms"]
+    assert ours["rss_slope_mb_per_min"] <= aims["rss_slope_mb_per_min"]
 
 
 @pytest.mark.soak

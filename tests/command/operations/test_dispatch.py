@@ -303,14 +303,16 @@ def test_a_database_that_goes_away_is_waited_for_and_the_teams_are_told(ops: Ops
 
 CHILD = """
 import sys, threading
+from pathlib import Path
 from command.bus import Team
 from command.domain.clock import SystemClock
 from command.domain.realm import Realm
 from command.operations.dispatch import run
 from command.store.engine import make_engine
-database_url, amqp_url, realm = sys.argv[1:]
+database_url, amqp_url, realm, *policy = sys.argv[1:]
 run(engine=make_engine(database_url), database_url=database_url, amqp_url=amqp_url, realm=Realm.parse(realm),
-    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event())
+    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event(),
+    policy_file=Path(policy[0]) if policy else None)
 """
 
 
@@ -558,3 +560,36 @@ def test_a_receiver_that_is_down_holds_up_nobody_and_what_it_missed_outlives_a_r
 
 
 REFUSED = "refused: HTTP 400 Bad Request"
+
+
+def test_a_group_that_waits_is_told_once_and_whole_though_dispatch_is_killed_and_started_between_its_timers(
+    ops: Ops, repository: Path, eventually: Callable[..., None]
+) -> None:
+    # given a policy by which a group waits, and a dispatch that has taken three alerts up
+    ops.policy.write_text('[route]\ngroup_by = ["rule"]\ngroup_wait = "5s"\ngroup_interval = "5s"\n', "utf-8")
+    words = [ops.database_url, ops.amqp_url, ops.realm.name, str(ops.policy)]
+    with ops.consumer() as consumer:
+        child = subprocess.Popen([sys.executable, "-c", CHILD, *words], cwd=repository)
+        try:
+            eventually(lambda: ops.detail().get("broker", {}).get("connected"), within_s=60)
+            alerts = ops.record(*(finding(subject=f"mmsi:{i}") for i in range(3)))
+            eventually(lambda: ops.detail()["account"]["taken"] == 3)
+        finally:
+            # when it is killed before they are due
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait(20)
+        # and another is raised before the next one starts
+        alerts += ops.record(finding(subject="mmsi:9"))
+        told: set[str] = set()
+        messages = 0
+        with ops.dispatching():
+            while len(told) < len(alerts):
+                body, _ = take(consumer)
+                told |= {member["alert_id"] for member in body.get("grouped", {}).get("members", [body])}
+                messages += 1
+            # then each was told, in one message or, where the next one came late, two
+            assert told == {str(alert.alert_id) for alert in alerts}
+            assert messages <= 2
+            eventually(lambda: ops.detail()["account"].get("waiting") == 0)
+            account = ops.detail()["account"]
+    assert account["taken"] == 4 == account["delivered"] + account["grouped"]
