@@ -66,7 +66,18 @@ class Notebook:
         self._file.close()
 
     def keep_alert(self, body: Mapping[str, Any]) -> bool:
-        """Write a revision down; whether it is higher than all that were known of its alert."""
+        """Write a revision down; whether it is higher than all that were known of its alert.
+
+        A revision that is known and was recorded at another time is of another run: a drill that began anew, a centre
+        that went back to a copy. Then what was known of the alert, and what we said to it, is forgotten.
+        """
+        known = self._one(
+            "SELECT body FROM alert WHERE alert_id = ? AND revision = ?", body["alert_id"], body["revision"]
+        )
+        if known is not None and json.loads(known)["recorded_at"] != body["recorded_at"]:
+            with self._file:
+                for table in ("alert", "answer"):
+                    self._file.execute(f"DELETE FROM {table} WHERE alert_id = ?", (body["alert_id"],))  # noqa: S608 - ours
         highest = self._one("SELECT max(revision) FROM alert WHERE alert_id = ?", body["alert_id"])
         with self._file:
             self._file.execute(
@@ -130,7 +141,7 @@ class Notebook:
             for body, result, why in rows
         ]
 
-    def _one(self, query: str, *values: str) -> Any:
+    def _one(self, query: str, *values: object) -> Any:
         row = self._file.execute(query, values).fetchone()
         return None if row is None else row[0]
 

@@ -257,8 +257,9 @@ class Watch:
         worse = before is None or before["severity"] != "critical"
         self._bells += body["severity"] == "critical" and worse and body["cleared_at"] is None
         for stands in body.get("responses", ()):
-            if stands["team"] == self.team and self._notebook.settle(stands["response_id"], result="accepted"):
-                self._waiting = len(self._notebook.waiting())
+            if stands["team"] == self.team:
+                self._notebook.settle(stands["response_id"], result="accepted")
+        self._waiting = len(self._notebook.waiting())
         self._number += 1
 
     def _take_reply(self, body: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -346,6 +346,19 @@ def test_a_notebook_that_cannot_be_kept_is_told_and_the_alerts_are_shown_all_the
         body = alert_body(an_alert(), area_name=None)
         assert [notebook.keep_alert(body), notebook.keep_alert(body)] == [True, False]
         assert notebook.alerts() == [body]
+
+
+def test_a_drill_that_begins_anew_is_not_hidden_behind_what_is_known_of_the_last_one(tmp_path: Path) -> None:
+    alert = an_alert(revision=3)
+    first, again = alert_body(replace(alert, revision=1), area_name=None), alert_body(alert, area_name=None)
+    anew = {**first, "recorded_at": "2026-11-23T01:00:00.000000Z"}
+    with Notebook(tmp_path / "notebook") as notebook:
+        assert [notebook.keep_alert(body) for body in (first, again, first)] == [True, True, False]
+        notebook.put_answer({"response_id": str(uuid.uuid4()), "alert_id": str(alert.alert_id)})
+        # when revision 1 comes with another time of recording
+        assert notebook.keep_alert(anew)
+        assert notebook.alerts() == [anew]
+        assert notebook.waiting() == []
 
 
 def test_a_real_process_on_a_real_terminal_shows_an_alert_and_sends_the_answer(
