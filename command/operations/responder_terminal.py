@@ -14,7 +14,7 @@ from datetime import datetime
 from time import monotonic, time_ns
 from typing import Any, ClassVar, Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
@@ -46,7 +46,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "medium": "yellow",
     "low": "steel_blue1",
 }
-_WIDTHS: Final = (8, 5, 27, 20, 10)
+_WIDTHS: Final = (11, 5, 24, 20, 10)
 """Columns of the list in cells; with what stands between them they fit in 80."""
 
 
@@ -234,10 +234,10 @@ class Terminal(App[None]):
         for name, width in zip(("severity", "time", "what", "where", "ours"), _WIDTHS, strict=True):
             table.add_column(self.t(f"terminal.column.{name}"), width=width, key=name)
 
-    def _show_list(self, look: Look) -> None:
+    def _show_list(self, look: Look, *, chosen: str | None = None) -> None:
         """The cursor stays on its alert, whatever comes above it."""
         table = self.query_one(DataTable)
-        chosen = self._chosen_id()
+        chosen = chosen or self._chosen_id()
         table.clear()
         bodies = self._open(look)
         self._ids = [body["alert_id"] for body in bodies]
@@ -257,10 +257,10 @@ class Terminal(App[None]):
         over = "dim " if body["cleared_at"] is not None else ""
         cells = (word, f"{opened:%H:%M}", what, where, self._ours(body))
         styles = (over + _STYLES[severity], over, over, over, over + "bold")
-        return [
-            Text(set_cell_size(clean(cell), width) if cell_len(cell) > width else clean(cell), style=style.strip())
-            for cell, width, style in zip(cells, _WIDTHS, styles, strict=True)
-        ]
+        row = [Text(clean(cell), style=style.strip()) for cell, style in zip(cells, styles, strict=True)]
+        for cell, width in zip(row, _WIDTHS, strict=True):
+            cell.truncate(width, overflow="ellipsis")
+        return row
 
     def _ours(self, body: Mapping[str, Any]) -> str:
         """Where we stand, in a word."""
@@ -447,10 +447,12 @@ class Terminal(App[None]):
 
     def action_language(self) -> None:
         self._language = "en" if self._language == "ja" else "ja"
+        chosen = self._chosen_id()
         self._name_keys()
         self._columns()
-        self._shown_number = -1
-        self._refresh_all()
+        self._show_list(self._look, chosen=chosen)
+        self._show_detail()
+        self._show_head(self._look)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
