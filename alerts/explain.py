@@ -10,7 +10,7 @@ from typing import Any, Final
 from command.domain.alert import Alert, Finding, Severity
 from command.domain.clock import from_us
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, MPS_PER_KNOT
-from command.i18n import text
+from command.i18n import text, texts
 
 JST: Final = timezone(timedelta(hours=9), "JST")
 
@@ -19,7 +19,8 @@ def explain(said: Finding | Alert, language: str) -> str:
     """The sentence that says why, in `language`. Never raises for what an alert holds.
 
     A parameter's ending says what it is and falls away in the text: `_us` a moment, `_s` a duration, `_m` a distance,
-    `_mps` a speed, `_percent`, `_key` the key of a text. A mapping with `ja` and `en` is a name in both languages.
+    `_mps` a speed, `_percent`, `_key` the key of a text, `_list` texts each with its `key` and parameters. A mapping
+    with `ja` and `en` is a name in both languages.
     """
     try:
         return text(language, said.because, **_written(said.because_params, language))
@@ -38,11 +39,12 @@ def subject_name(alert: Alert, language: str) -> str:
 
 
 def rule_name(rule: str, language: str) -> str:
-    """What people call a rule; its own name where there is no text for it."""
-    try:
-        return text(language, f"rule.{rule}")
-    except KeyError:
-        return rule
+    """What people call a rule, one that they made (`<kind>_<name>`) by its kind and name; else as it is."""
+    kind, _, name = rule.partition("_")
+    known = texts(language)
+    if f"rule.{rule}" in known:
+        return known[f"rule.{rule}"]
+    return text(language, f"rule.{kind}.own", name=name) if f"rule.{kind}.own" in known else rule
 
 
 def severity_word(severity: Severity, language: str) -> str:
@@ -88,6 +90,10 @@ _WRITERS: Final = {
     "_mps": lambda value, language: format_speed(_finite(value), language),
     "_percent": lambda value, language: f"{round(_finite(value))}%",
     "_key": lambda value, language: text(language, str(value)),
+    "_list": lambda value, language: text(language, "area.refused.list_separator").join(
+        text(language, str(each["key"]), **_written({k: v for k, v in each.items() if k != "key"}, language))
+        for each in value
+    ),
 }
 
 

@@ -28,12 +28,16 @@ def track_finding(
     params: Mapping[str, Any],
     evidence: tuple[bytes, ...] = (),
     area: str | None = None,
+    rule: str | None = None,
 ) -> Finding:
-    """A finding about a track. `because` is `<rule>` or `<rule>.<variant>`; the name of the subject joins `params`."""
+    """A finding about a track. `because` is `<rule>` or `<rule>.<variant>`; the name of the subject joins `params`.
+
+    rule: its name, where that is not the first word of `because`.
+    """
     track = world.tracks.get(track_id)
     return Finding(
         kind=kind,
-        rule=because.split(".", 1)[0],
+        rule=rule or because.split(".", 1)[0],
         severity=severity,
         subject=subject,
         area=area,

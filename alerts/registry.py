@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -21,8 +23,18 @@ RULES: Final[Mapping[str, str]] = {
     "source_silent": "alerts.rules.source_silent:SourceSilent",
 }
 
+RULE_KINDS: Final[Mapping[str, str]] = {
+    "conditions": "alerts.rules.conditions:Conditions",
+}
+"""Kinds of which people make as many rules as they need; each is called `<kind>_<its own name>`."""
+RULE_NAME: Final = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+MAX_RULE_NAME: Final = 64
+"""As long as a rule may be called in an alert's message."""
+
 CHANNELS: Final[Mapping[str, str]] = {
     "amqp": "alerts.channels.amqp:AmqpChannel",
+    "cap": "alerts.channels.cap:CapChannel",
+    "cot": "alerts.channels.cot:CotChannel",
     "email": "alerts.channels.mail:MailChannel",
     "webhook": "alerts.channels.webhook:WebhookChannel",
 }
@@ -45,10 +57,26 @@ def _load(line: str) -> Any:
 
 def rule_class(name: str) -> type[Rule]:
     """The class of a rule. Raises UnknownRule with the rules there are."""
-    if name not in RULES:
-        raise UnknownRule(f"rule {name!r} is not known; choose from {', '.join(sorted(RULES))}")
-    found: type[Rule] = _load(RULES[name])
-    return found
+    if name in RULES:
+        found: type[Rule] = _load(RULES[name])
+        return found
+    if kind_of(name) is None:
+        kinds = "".join(f", or {kind}_NAME" for kind in sorted(RULE_KINDS))
+        raise UnknownRule(f"rule {name!r} is not known; choose from {', '.join(sorted(RULES))}{kinds}")
+    return _own(name)
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of a rule that people made; None where it is none."""
+    kind, _, own = name.partition("_")
+    return kind if kind in RULE_KINDS and RULE_NAME.fullmatch(own) and len(name) <= MAX_RULE_NAME else None
+
+
+@cache
+def _own(name: str) -> type[Rule]:
+    """The class of a kind under the name that people gave it."""
+    made: type[Rule] = type(name, (_load(RULE_KINDS[name.partition("_")[0]]),), {"name": name})
+    return made
 
 
 def channel_class(kind: str) -> type[SendingChannel]:

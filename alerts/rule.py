@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from alerts.schedule import Schedule
 from command.domain.alert import Finding, Severity
+from command.domain.facility import Facility
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.track import Track
@@ -119,6 +120,7 @@ class World:
     areas: AreaIndex
     exemptions: Exemptions
     health: Sequence[SourceHealth] = ()
+    facilities: Sequence[Facility] = ()
     names: Names = field(default_factory=Names)
 
 

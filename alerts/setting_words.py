@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from alerts.registry import kind_of
 from alerts.rule import RuleConfig
 from command.domain.geo import METRES_PER_NAUTICAL_MILE, MPS_PER_KNOT
 from command.i18n import text, texts
@@ -23,7 +24,9 @@ UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "_deg": {"deg": 1.0},
 }
 """By the ending of a setting's name: the units that people may write it in, and how many of ours each is."""
-_CHOICES: Final = ("kind", "severity", "day", "sun")
+_CHOICES: Final = ("kind", "severity", "day", "sun", "condition", "facility.kind")
+_UNDER: Final = {"fact": "condition", "facility_kind": "facility.kind"}
+"""Settings whose words stand under another name."""
 
 
 def units_of(path: Path) -> Mapping[str, float]:
@@ -98,7 +101,7 @@ def choice_word(path: Path, value: str, language: str, areas: Names) -> str:
     for name in names:
         if name == "area" and value in areas:
             return areas[value][language]
-        for what in (name, *(c for c in _CHOICES if name.endswith(c) or f"{c}_by" in name)):
+        for what in (_UNDER.get(name, name), *(c for c in _CHOICES if name.endswith(c) or f"{c}_by" in name)):
             if (key := f"{what}.{value}") in known:
                 return known[key]
     return value
@@ -148,4 +151,5 @@ def _plain(value: Any) -> Any:
 
 
 def _keys(rule: str, name: str) -> tuple[str, ...]:
+    rule = kind_of(rule) or rule
     return (f"setting.{rule}.{name}", f"setting.{name}")

@@ -387,6 +387,38 @@ def audit_export(config: Config = None) -> None:
         typer.echo(line)
 
 
+alerts = typer.Typer(help="The alert policy: check a file, explain which route an alert takes.", no_args_is_help=True)
+cli.add_typer(alerts, name="alerts")
+
+
+@alerts.command("check")
+def alerts_check(
+    file: Annotated[Path, typer.Argument(help="An alert policy (TOML); docs/alerts.md.")], config: Config = None
+) -> None:
+    """Say whether a policy file is good, or in one line what is wrong with it and what to write."""
+    from command.app.alerting import check_policy
+
+    typer.echo(check_policy(_settings(config), file))
+
+
+@alerts.command("route")
+def alerts_route(
+    explain: Annotated[
+        Path, typer.Option("--explain", help="One alert's JSON, as alerts/schemas/alert-1.json has it; - reads it.")
+    ],
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Try this policy file instead of the one in force.")
+    ] = None,
+    config: Config = None,
+    realm: RealmName = "live",
+) -> None:
+    """Show which route an alert takes and why, its group and waits, what holds it back, and whom it reaches."""
+    from command.app.alerting import explain_route
+
+    for line in explain_route(_settings(config), _realm(realm), explain, policy_file=policy):
+        typer.echo(line)
+
+
 areas = typer.Typer(help="Areas: bring them in from a file.", no_args_is_help=True)
 cli.add_typer(areas, name="areas")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from alerts.registry import CHANNELS, RULES, SENDING, channel_class, rule_class
+from alerts.registry import CHANNELS, RULE_KINDS, RULES, SENDING, channel_class, rule_class
+from alerts.setting_words import setting_name
 from command.i18n import LANGUAGES, texts
 from command.settings import AssetSettings, OnlineMapSettings, PeopleSettings, Settings, TeamSettings, WebSettings
 from dashboards.registry import PANELS
@@ -45,6 +46,25 @@ def test_every_rule_loads_is_documented_named_and_tested(repository: Path, name:
     for language in LANGUAGES:
         assert texts(language)[f"rule.{name}"]
     assert mentioned_in_tests(repository, "alerts", RULES[name].split(":")[1])
+
+
+@pytest.mark.parametrize("kind", sorted(RULE_KINDS))
+def test_every_kind_of_rule_that_people_make_is_documented_named_and_tested(repository: Path, kind: str) -> None:
+    assert rule_class(f"{kind}_x").name == f"{kind}_x"
+    assert f"`{kind}_" in (repository / "docs" / "rules.md").read_text("utf-8")
+    for language in LANGUAGES:
+        assert texts(language)[f"rule.{kind}"]
+    assert mentioned_in_tests(repository, "alerts", RULE_KINDS[kind].split(":")[1])
+
+
+def test_every_setting_of_every_rule_has_a_name() -> None:
+    for rule in (*RULES, *(f"{kind}_x" for kind in RULE_KINDS)):
+        schema = rule_class(rule).Config.model_json_schema()
+        parts = [schema, *schema.get("$defs", {}).values()]
+        names = {name for part in parts for name in part.get("properties", {})}
+        for name in names:
+            for language in LANGUAGES:
+                assert setting_name(rule, (name,), language, {}) != name, (rule, name)
 
 
 @pytest.mark.parametrize("name", sorted(CHANNELS))

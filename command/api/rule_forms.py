@@ -66,6 +66,16 @@ class Schema:
             given["enum"] = [given["const"]]
         return Shape(schema=given, optional=optional)
 
+    def variants(self, items: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """The kinds of row that there are, by the word in a row's `fact`; none where all rows are of one kind."""
+        mapping = items.get("discriminator", {}).get("mapping", {})
+        return {word: {"$ref": reference} for word, reference in mapping.items()}
+
+    def row(self, items: Mapping[str, Any], fact: str) -> Mapping[str, Any]:
+        """The schema of a row; of one of several kinds, the one that `fact` names, else the first."""
+        variants = self.variants(items)
+        return variants.get(fact, next(iter(variants.values()))) if variants else items
+
     def empty(self, schema: Mapping[str, Any]) -> Any:
         """What a new row holds before anybody has written into it."""
         shape = self.shape(schema)
@@ -98,7 +108,9 @@ class _Read:
             return self._table(shape, path)
         if shape.kind == "rows":
             rows = [int(i) for i in self._form.get(f"i.{key}", ())[:MAX_ROWS] if i.isdecimal()]
-            return [self.value(shape.schema["items"], (*path, i)) for i in rows]
+            facts = [self._form.get(f"s.{key}.{i}.fact", ("",))[0] for i in rows]
+            kinds = [self._schema.row(shape.schema["items"], fact) for fact in facts]
+            return [self.value(kind, (*path, i)) for kind, i in zip(kinds, rows, strict=True)]
         written = self._form.get(f"s.{key}", ())
         if shape.kind in ("choices", "words"):
             # what can be ticked comes one by one; other words are written one a line
@@ -161,6 +173,8 @@ class SettingsForm:
 
     def _field(self, schema: Mapping[str, Any], path: Path, value: Any) -> str:
         shape = self._schema.shape(schema)
+        if "const" in shape.schema:
+            return f'<input type="hidden" name="s.{_key(path)}" value="{escape(str(shape.schema["const"]))}">'
         kind, name = shape.kind, escape(setting_name(self._rule, path[-1:], self._language, self._areas))
         notes = self._notes(shape, path)
         if kind in ("number", "choice", "word"):
@@ -275,16 +289,23 @@ class SettingsForm:
         key = _key(path)
         rows = ""
         for i, row in enumerate(value or ()):
-            of_row = self._schema.shape(shape.schema["items"])
+            fact = str(row.get("fact", "")) if isinstance(row, Mapping) else ""
+            of_row = self._schema.shape(self._schema.row(shape.schema["items"], fact))
+            title = f"{i + 1}. {choice_word(('fact',), fact, self._language, self._areas)}" if fact else str(i + 1)
             drop = (
                 f'<button class="quiet" type="submit" name="do" value="drop.{key}.{i}">{self._t("rules.drop_row")}'
                 f'<span class="unseen"> {i + 1}</span></button>'
             )
-            rows += (
-                f'<fieldset class="item"><legend>{i + 1}</legend><input type="hidden" name="i.{key}" value="{i}">'
-                f"{self._object(of_row, (*path, i), row)}{drop}</fieldset>"
-            )
+            inside = f'<input type="hidden" name="i.{key}" value="{i}">{self._object(of_row, (*path, i), row)}{drop}'
+            rows += f'<fieldset class="item"><legend>{escape(title)}</legend>{inside}</fieldset>'
         add = f'<button class="quiet" type="submit" name="do" value="add.{key}">{self._t("rules.add_row")}</button>'
+        if variants := self._schema.variants(shape.schema["items"]):
+            options = "".join(
+                f'<option value="{word}">{escape(choice_word(("fact",), word, self._language, self._areas))}</option>'
+                for word in variants
+            )
+            label = self._t("rules.add_kind")
+            add = f'<div class="measured"><select name="t.{key}" aria-label="{label}">{options}</select>{add}</div>'
         return rows + add
 
     def _choices(self, shape: Shape, path: Path, value: Any) -> str:
@@ -313,9 +334,9 @@ class SettingsForm:
         )
 
 
-def with_row(values: dict[str, Any], whole: Mapping[str, Any], act: str) -> dict[str, Any]:
+def with_row(values: dict[str, Any], whole: Mapping[str, Any], act: str, form: Form) -> dict[str, Any]:
     """The settings with a row more or less, as a button of `SettingsForm` asked for it: `add.PATH` or `drop.PATH.ROW`.
-    What is no such act changes nothing.
+    What is no such act changes nothing. form: what was sent, for the kind of row that was chosen in it.
     """
     what, *parts = act.split(".")
     schema = Schema(whole)
@@ -326,7 +347,8 @@ def with_row(values: dict[str, Any], whole: Mapping[str, Any], act: str) -> dict
         if isinstance(rows, list):
             if not part.isdecimal() or int(part) >= len(rows):
                 return values
-            rows, shape = rows[int(part)], schema.shape(shape.schema["items"])
+            rows = rows[int(part)]
+            shape = schema.shape(schema.row(shape.schema["items"], str(rows.get("fact", ""))))
         elif part in shape.schema.get("properties", {}):
             rows, shape = rows[part], schema.shape(shape.schema["properties"][part])
         else:
@@ -334,7 +356,8 @@ def with_row(values: dict[str, Any], whole: Mapping[str, Any], act: str) -> dict
     if not isinstance(rows, list):
         return values
     if what == "add" and len(rows) < MAX_ROWS:
-        rows.append(schema.empty(shape.schema["items"]))
+        fact = (form.get(f"t.{_key(tuple(parts))}") or [""])[0]
+        rows.append(schema.empty(schema.row(shape.schema["items"], fact)))
     elif at is not None and at < len(rows):
         del rows[at]
     return values

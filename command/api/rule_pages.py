@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from alerts.explain import rule_name
-from alerts.registry import rule_class
+from alerts.registry import kind_of, rule_class
 from alerts.setting_words import Names, differences, setting_name, setting_value
 from command.api.account import reader_of
 from command.api.forms import every_field, fields
+from command.api.pages import field
 from command.api.people_pages import Reader
 from command.api.rule_forms import Form, Path, SettingsForm, read_settings, with_row
 from command.i18n import text
@@ -32,8 +32,26 @@ from command.operations.rules import (
     UnknownRuleName,
 )
 
-DONE = frozenset({"changed", "undone", "follows", "unchanged"})
+DONE = frozenset({"changed", "undone", "follows", "unchanged", "made"})
 """What a page may say was done just now, by the end of its text's key."""
+
+
+NEW: Final = ("name", "name_ja", "name_en", "reason")
+EXAMPLE: Final[Mapping[str, Any]] = {
+    "enabled": False,
+    "severity": "high",
+    "when": [
+        {
+            "needs": "all",
+            "conditions": [
+                {"fact": "identity", "identity": "dark"},
+                {"fact": "coast", "within_m": 5_556.0},
+                {"fact": "sun", "sun": "night"},
+            ],
+        }
+    ],
+}
+"""What a new rule of conditions begins as: a dark contact within three miles of the coast at night."""
 
 
 class _Pages:
@@ -47,6 +65,15 @@ class _Pages:
             return await asyncio.to_thread(self.book.one, name)
         except UnknownRuleName as exc:
             raise HTTPException(404, f"{exc}; the rules there are stand at /rules") from exc
+
+    async def everything(
+        self, request: Request, *, given: Mapping[str, str] | None = None, refused: RuleRefused | None = None
+    ) -> Response:
+        """All rules, and the form for one more. given: what was typed into it, where it was refused."""
+        reader = reader_of(request, self.realm)
+        rules = await asyncio.to_thread(self.book.everything)
+        error = None if refused is None else refused.explain(reader.language)
+        return _list_page(reader, rules, given=given or {}, error=error)
 
     async def one(
         self,
@@ -80,7 +107,7 @@ class _Pages:
             body += _read_only(reader, known, names)
         body += _history(reader, known, versions, changes)
         return reader.page(
-            rule_name(name, reader.language),
+            known.title(reader.language),
             body,
             error=error,
             note=text(reader.language, f"rules.done_{done}") if done in DONE else None,
@@ -106,7 +133,20 @@ def rule_pages_router(console: Console) -> APIRouter:
     @router.get("")
     @needs(Permission.WATCH)
     async def everything(request: Request) -> Response:
-        return _list_page(reader_of(request, pages.realm), await asyncio.to_thread(book.everything))
+        return await pages.everything(request)
+
+    @router.post("")
+    @needs(Permission.EDIT_RULES)
+    async def make(request: Request) -> Response:
+        current_person().must(Permission.EDIT_RULES)
+        given = dict(zip(NEW, await fields(request, *NEW), strict=True))
+        name = f"conditions_{given['name'].strip()}"
+        config = {"name_ja": given["name_ja"], "name_en": given["name_en"], **EXAMPLE}
+        try:
+            await asyncio.to_thread(lambda: book.create(name, config, reason=given["reason"], person=current_person()))
+        except RuleRefused as exc:
+            return await pages.everything(request, given=given, refused=exc)
+        return RedirectResponse(f"/rules/{name}?done=made", status_code=303)
 
     @router.get("/{name}")
     @needs(Permission.WATCH)
@@ -122,7 +162,7 @@ def rule_pages_router(console: Console) -> APIRouter:
         schema = rule_class(name).Config.model_json_schema()
         values = read_settings(form, schema)
         if what != "save":
-            return await pages.one(request, name, form=form, values=with_row(values, schema, what))
+            return await pages.one(request, name, form=form, values=with_row(values, schema, what, form))
         try:
             after = await asyncio.to_thread(
                 lambda: book.change(
@@ -174,7 +214,7 @@ def _may_edit(person: Person) -> bool:
     return person.may_everywhere(Permission.EDIT_RULES)
 
 
-def _list_page(reader: Reader, rules: Sequence[KnownRule]) -> Response:
+def _list_page(reader: Reader, rules: Sequence[KnownRule], *, given: Mapping[str, str], error: str | None) -> Response:
     heads = "".join(
         f'<th scope="col">{reader.t(key)}</th>'
         for key in (
@@ -188,7 +228,7 @@ def _list_page(reader: Reader, rules: Sequence[KnownRule]) -> Response:
     )
     rows = "".join(
         f"<tr{'' if each.config is not None and each.config.enabled else ' class=off'}>"
-        f'<th scope="row"><a href="/rules/{escape(each.name)}">{escape(rule_name(each.name, reader.language))}</a></th>'
+        f'<th scope="row"><a href="/rules/{escape(each.name)}">{escape(each.title(reader.language))}</a></th>'
         f"<td>{_state(reader, each)}</td><td>{_severity(reader, each)}</td><td>{_in_force(reader, each)}</td>"
         f'<td class="number">{each.version.version}</td><td>{_decided(reader, each.version)}</td></tr>'
         for each in rules
@@ -197,8 +237,27 @@ def _list_page(reader: Reader, rules: Sequence[KnownRule]) -> Response:
     body = (
         f"<p class=help>{reader.t(help_key)}</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        + (_new_form(reader, given) if _may_edit(reader.person) else "")
     )
-    return reader.page(text(reader.language, "rules.title"), body)
+    return reader.page(text(reader.language, "rules.title"), body, error=error)
+
+
+def _new_form(reader: Reader, given: Mapping[str, str]) -> str:
+    inside = (
+        "".join(
+            field(name, text(reader.language, key), value=given.get(name, ""), autocomplete="off")
+            for name, key in (
+                ("name", "rules.new_name"),
+                ("name_ja", "setting.name_ja"),
+                ("name_en", "setting.name_en"),
+            )
+        )
+        + _reason(reader, "reason", given.get("reason", ""))
+        + reader.button("rules.make", kind="go")
+    )
+    return f"<h2>{reader.t('rules.new')}</h2><p class=help>{reader.t('rules.new_help')}</p>" + reader.form(
+        "/rules", inside
+    )
 
 
 def _state(reader: Reader, known: KnownRule) -> str:
@@ -241,7 +300,7 @@ def _facts(reader: Reader, known: KnownRule) -> str:
     listed = "".join(f"<dt>{reader.t(key)}</dt><dd>{value}</dd>" for key, value in facts.items())
     unusable = "" if known.config is not None else f'<p class="error">{reader.t("rules.unusable_help")}</p>'
     back = f'<p><a href="/rules">{reader.t("rules.all")}</a></p>'
-    return f"{back}<p>{reader.t(f'rules.about.{known.name}')}</p><dl>{listed}</dl>{unusable}"
+    return f"{back}<p>{reader.t(f'rules.about.{kind_of(known.name) or known.name}')}</p><dl>{listed}</dl>{unusable}"
 
 
 def _other_settings(reader: Reader, known: KnownRule, names: Names) -> str:

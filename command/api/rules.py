@@ -10,7 +10,6 @@ from fastapi import APIRouter, FastAPI, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from alerts.explain import rule_name
 from alerts.registry import rule_class
 from alerts.setting_words import differences
 from command.api.problems import problem
@@ -27,6 +26,7 @@ from command.operations.rules import (
     RuleRefused,
     RuleVersion,
     UnknownRuleName,
+    sparse,
 )
 
 IfMatch = Annotated[str | None, Header()]
@@ -44,6 +44,12 @@ class RuleChange(_Decided):
     """config: settings by name, as `schema` of GET /api/rules/{name} describes them; what is left out is a default."""
 
     config: dict[str, Any]
+
+
+class NewRule(RuleChange):
+    """name: `conditions_` and small letters, digits and single underscores."""
+
+    name: str = Field(max_length=64)
 
 
 class RuleUndo(_Decided):
@@ -70,6 +76,14 @@ def rules_router(console: Console) -> APIRouter:
     async def rules() -> dict[str, Any]:
         known = await asyncio.to_thread(book.everything)
         return {"rules": [_summary(each) for each in known]}
+
+    @router.post("", status_code=201)
+    @needs(Permission.EDIT_RULES)
+    async def create(body: NewRule, response: Response) -> dict[str, Any]:
+        person = current_person()
+        answer = await made(lambda: book.create(body.name, body.config, reason=body.reason, person=person), response)
+        response.headers["Location"] = f"/api/rules/{body.name}"
+        return answer
 
     @router.get("/{name}")
     @needs(Permission.WATCH)
@@ -154,7 +168,7 @@ def _decision(version: RuleVersion) -> dict[str, Any]:
 def _summary(known: KnownRule) -> dict[str, Any]:
     config = known.config
     return _decision(known.version) | {
-        "title": rule_name(known.name, current_language()),
+        "title": known.title(current_language()),
         "usable": config is not None,
         "enabled": config is not None and config.enabled,
         "severity": None if config is None else config.severity,
@@ -169,7 +183,7 @@ def _whole(known: KnownRule, response: Response) -> dict[str, Any]:
     return _summary(known) | {
         "config": dict(known.version.config),
         "effective": None if config is None else config.model_dump(mode="json"),
-        "settings_file": None if other is None else other.model_dump(mode="json", exclude_defaults=True),
+        "settings_file": None if other is None else sparse(other),
         "settings_file_changes": []
         if other is None or config is None
         else differences(known.name, config, other, language, {}),

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from alerts.registry import UnknownRule, rule_class
+from alerts.explain import rule_name
+from alerts.registry import MAX_RULE_NAME, UnknownRule, kind_of, rule_class
 from alerts.rule import RuleConfig, SettingsDisagree
 from alerts.setting_words import Names, differences, setting_name, setting_value
 from command.domain.clock import Clock
@@ -34,6 +35,7 @@ __all__ = ["BadSetting", "KnownRule", "RuleBook", "RuleChanged", "RuleRefused", 
 
 VERSION_LIMIT: Final = 200
 REASON_LIMIT: Final = 200
+OWN_RULES_LIMIT: Final = 50
 _LIMITS: Final = ("gt", "ge", "lt", "le", "min_length", "max_length")
 
 
@@ -75,7 +77,7 @@ class BadSetting(RuleRefused):
         """Each error: where it is, what people call that setting ("" where it is about several), what to write."""
         return [
             (loc, setting_name(self._rule, loc, language, self._areas), self._what(error, loc, language))
-            for error, loc in ((e, tuple(part for part in e["loc"])) for e in self.errors)
+            for error, loc in ((e, _place(e["loc"])) for e in self.errors)
         ]
 
     def _what(self, error: Mapping[str, Any], loc: tuple[str | int, ...], language: str) -> str:
@@ -105,6 +107,11 @@ class KnownRule:
     @property
     def name(self) -> str:
         return self.version.rule
+
+    def title(self, language: str) -> str:
+        """What people call it: a rule of their own by the name that they gave it."""
+        own = getattr(self.config, f"name_{language}", None)
+        return rule_name(self.name, language) if own is None else str(own)
 
 
 class RuleBook:
@@ -165,6 +172,21 @@ class RuleBook:
             checked = _checked(session, rule, config)
             return self._put(session, rule, checked, by=person.user.login, reason=reason, action="rule.changed")
 
+    def create(self, rule: str, config: Mapping[str, Any], *, reason: str, person: Person) -> KnownRule:
+        """A rule of a kind that people make, `conditions_<name>`. Raises Forbidden, BadSetting, RuleRefused."""
+        person.must(Permission.EDIT_RULES)
+        if kind_of(rule) is None:
+            raise RuleRefused("name", limit=MAX_RULE_NAME - len("conditions_"))
+        with realm_session(self._engine, self._realm) as session:
+            hold_rules(session)
+            known = [version.rule for version in current_rules(session)]
+            if rule in known:
+                raise RuleRefused("exists", rule=rule)
+            if sum(kind_of(each) is not None for each in known) >= OWN_RULES_LIMIT:
+                raise RuleRefused("too_many", most=OWN_RULES_LIMIT)
+            checked = _checked(session, rule, config)
+            return self._put(session, rule, checked, by=person.user.login, reason=reason, action="rule.created")
+
     def undo(
         self,
         rule: str,
@@ -224,6 +246,15 @@ class RuleBook:
         return _known(put, rules_of_settings(session))
 
 
+def _place(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where an error is, as the settings nest: pydantic puts the kind of a condition after its number."""
+    return tuple(
+        part
+        for i, part in enumerate(loc)
+        if not (i and isinstance(loc[i - 1], int) and i + 1 < len(loc) and loc[i - 2] == "conditions")
+    )
+
+
 def usable_config(rule: str, config: Mapping[str, Any]) -> RuleConfig | None:
     """The configuration with its defaults; None where this release cannot use it."""
     try:
@@ -234,7 +265,9 @@ def usable_config(rule: str, config: Mapping[str, Any]) -> RuleConfig | None:
 
 def sparse(config: RuleConfig) -> dict[str, Any]:
     """What of a configuration is not a default, as JSON: a later release's better default holds for the rest."""
-    return config.model_dump(mode="json", exclude_defaults=True)
+    fields = type(config).model_fields
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    return {k: v for k, v in config.model_dump(mode="json").items() if getattr(config, k) != defaults[k]}
 
 
 def _checked(session: Session, rule: str, config: Mapping[str, Any]) -> RuleConfig:

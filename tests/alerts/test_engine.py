@@ -34,6 +34,17 @@ EVERY_RULE: dict[str, dict[str, Any]] = {
     },
 }
 EVERY_RULE["geofence_dwell"] |= {"after_s": 60}
+EVERY_RULE["conditions_test"] = {
+    "name_ja": "湾の近くの船",
+    "name_en": "near the bay",
+    "hold_s": 10,
+    "release_s": 20,
+    "forget_after_s": 200,
+    "when": [
+        {"conditions": [{"fact": "area", "areas": ["bay"], "within_m": 20, "slack_m": 30}]},
+        {"needs": "any", "conditions": [{"fact": "identity"}, {"fact": "speed", "at_least_mps": 4}]},
+    ],
+}
 
 SUBJECTS: list[dict[str, Any]] = [
     {"key": 431_000_001},

@@ -25,6 +25,7 @@ from alerts.exemptions import Exemption, ExemptionList
 from alerts.rule import World
 from command.domain.alert import Finding
 from command.domain.clock import US_PER_S, Clock, DataClock, ScenarioClock
+from command.domain.facility import Facility
 from command.domain.health import SourceHealth
 from command.domain.observation import ObservationBatch, ObservationFlag, concatenate
 from command.domain.realm import Realm
@@ -34,6 +35,7 @@ from command.store.alerts import record_findings
 from command.store.areas import areas_revision, latest_areas
 from command.store.assets import current_exemptions, list_assets
 from command.store.engine import realm_session
+from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import list_source_health, save_source_health
 from command.store.observations import save_observations
 from command.store.realms import load_realm_clock, save_realm_clock
@@ -99,6 +101,8 @@ class PictureKeeper:
         self._rules_revision = -1
         self._areas = AreaIndex()
         self._areas_revision = -1
+        self._facilities: tuple[Facility, ...] = ()
+        self._facilities_revision = -1
         self._exemptions = ExemptionList()
         self._names = Names()
         self._health: dict[tuple[str, str], SourceHealth] = {}
@@ -245,6 +249,7 @@ class PictureKeeper:
             areas=self._areas,
             exemptions=self._exemptions,
             health=tuple(self._health.values()),
+            facilities=self._facilities,
             names=self._names,
         )
 
@@ -268,7 +273,7 @@ class PictureKeeper:
         return named[LANGUAGES[0]]
 
     def _refresh(self, session: Session) -> None:
-        """Read again what people change: the clock of a drill, areas, rules, own assets and the allow-list."""
+        """Read again what people change: a drill's clock, areas, facilities, rules, own assets and the allow-list."""
         stored_clock = load_realm_clock(session, self._realm)
         if isinstance(stored_clock, ScenarioClock):
             self._clock = stored_clock
@@ -276,6 +281,10 @@ class PictureKeeper:
             latest = latest_areas(session)
             watched, retired = [a for a in latest if not a.retired], [a for a in latest if a.retired]
             self._areas, self._areas_revision = AreaIndex(watched, retired=retired), revision
+        if (revision := facilities_revision(session)) != self._facilities_revision:
+            every = latest_facilities(session)
+            self._facilities = tuple(each.facility for each in every if not each.retired)
+            self._facilities_revision = revision
         if (revision := rules_revision(session)) != self._rules_revision:
             self._rule_configs, self._rules_revision = self._usable_configs(session), revision
             self._rules = self._rules.reconfigured(self._rule_configs, decisions=self._rule_decisions)

@@ -111,7 +111,13 @@ def test_the_page_changes_what_was_changed_on_it_and_nothing_else(web: Any, offi
     # then that is what the version says, and the page tells it
     with realm_session(web.engine, web.realm) as session:
         rule = next(each for each in current_rules(session) if each.rule == "geofence_dwell")
-    assert dict(rule.config) == {"after_s": 2_700, "schedule": {"begins": "18:00", "sun": "night"}}
+    assert set(rule.config) == {"after_s", "schedule"}
+    assert rule.config["after_s"] == 2_700
+    assert {k: rule.config["schedule"][k] for k in ("begins", "ends", "sun")} == {
+        "begins": "18:00",
+        "ends": "00:00",
+        "sun": "night",
+    }
     page = officer.get(done.headers["location"]).text
     assert "A dwell after: 20 min → 45 min" in page
     assert "ferry &lt;b&gt;" in page
@@ -145,6 +151,35 @@ def test_a_watch_is_added_and_taken_away_row_by_row(web: Any, officer: httpx.Cli
     page = officer.post(at, data=filled(officer.get(at).text) | {"do": ["drop.watches.0"]})
     assert officer.post(at, data=filled(page.text) | {"do": ["save"], "reason": ["y"]}).status_code == 303
     assert officer.get("/api/rules/geofence_absence").json()["effective"]["watches"] == []
+
+
+def test_a_rule_of_conditions_is_made_row_by_row_without_code(web: Any, officer: httpx.Client) -> None:
+    csrf = {"csrf": officer.cookies["_csrf_token"]}
+    given = {"name": "night_landing", "name_ja": "夜間の着岸疑い", "name_en": "Night landing", "reason": "requested"}
+    assert officer.post("/rules", data=csrf | given | {"name": "Night Landing"}).status_code == 400
+    made = officer.post("/rules", data=csrf | given)
+    at = "/rules/conditions_night_landing"
+    assert made.headers["location"] == f"{at}?done=made"
+    assert officer.post("/rules", data=csrf | given).status_code == 400
+    # when an officer adds a condition to the example, says how fast, and switches it on
+    page = officer.post(
+        at, data=filled(officer.get(at).text) | {"do": ["add.when.0.conditions"], "t.when.0.conditions": ["speed"]}
+    )
+    speed = "s.when.0.conditions.3"
+    form = filled(page.text) | {f"{speed}.at_most_mps": ["5"], "u.when.0.conditions.3.at_most_mps": ["kn"]}
+    form |= {"s.enabled": ["yes"], "reason": ["slow only"], "do": ["save"]}
+    wrong = officer.post(at, data=form | {f"{speed}.at_most_mps": ["slow"]})
+    assert 'id="s-when-0-conditions-3-at_most_mps-wrong"' in wrong.text
+    assert officer.post(at, data=form).headers["location"] == f"{at}?done=changed"
+    # then that is the rule, and its history tells it in words
+    rule = officer.get("/api/rules/conditions_night_landing").json()
+    assert (rule["title"], rule["enabled"], rule["version"]) == ("Night landing", True, 2)
+    facts = [each["fact"] for each in rule["effective"]["when"][0]["conditions"]]
+    assert facts == ["identity", "coast", "sun", "speed"]
+    assert rule["effective"]["when"][0]["conditions"][3]["at_most_mps"] == pytest.approx(2.572, abs=1e-3)
+    history = officer.get("/api/rules/conditions_night_landing/versions").json()["versions"]
+    assert history[0]["changes"][0] == "Switched on: no → yes"
+    assert any("Speed" in each for each in history[0]["changes"])
 
 
 def test_who_may_not_change_rules_reads_them(web: Any, officer: httpx.Client) -> None:
