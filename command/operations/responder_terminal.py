@@ -33,6 +33,7 @@ from command.domain.response import COMMENT_LIMIT, NEEDS_COMMENT, RESPONDER_LIMI
 from command.i18n import text
 from command.i18n.times import JST, jst
 from command.operations.responder_line import clean, position_text
+from command.operations.responder_members import MEMBER_OF
 from command.operations.responder_watch import Look, Watch, state_of
 
 LOOK_EVERY_S: Final = 0.25
@@ -288,8 +289,9 @@ class Terminal(App[None]):
             ),
             (self.t("terminal.because", because=body["because"][language]), ""),
         ]
-        where = position_text(place["lon"], place["lat"]) if place else self.t("respond.no_position")
-        lines.append((self.t("terminal.where", where=f"{area['name'][language] if area else ''} {where}".strip()), ""))
+        named = [area["name"][language] if area else "", body.get("place", {}).get(language, "")]
+        named.append(position_text(place["lon"], place["lat"]) if place else self.t("respond.no_position"))
+        lines.append((self.t("terminal.where", where=" ".join(filter(None, named))), ""))
         lines.append(
             (self.t("terminal.opened", time=_clock(body["opened_at"]), observed=_clock(body["observed_at"])), "")
         )
@@ -312,8 +314,13 @@ class Terminal(App[None]):
             )
             lines.append((words, "bold" if each["team"] == self._watch.team else ""))
         lines += self._own(body)
+        grouped = body.get("grouped")
+        if grouped is not None:
+            counts = {name: grouped[name] for name in ("open", "cleared", "more")}
+            lines.append((self.t("terminal.grouped", **counts), "dim"))
         for name, value in unknown_fields(body, kind=ALERT).items():
-            lines.append((self.t("terminal.more", name=name, value=value), "dim"))
+            if name != MEMBER_OF:
+                lines.append((self.t("terminal.more", name=name, value=value), "dim"))
         return _joined(lines)
 
     def _own(self, body: Mapping[str, Any]) -> list[tuple[str, str]]:

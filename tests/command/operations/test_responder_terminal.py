@@ -32,6 +32,7 @@ from alerts.message import (
     REPLY,
     RESPONSE,
     DispatchState,
+    Grouped,
     alert_body,
     decode,
     encode,
@@ -317,6 +318,24 @@ def test_silence_is_loud_and_what_dispatch_says_of_itself_is_shown(centre: Centr
     at(centre.watch(monotonic_s=lambda: now_s[0]), play)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_that_ended_by_a_defect_does_not_look_like_a_quiet_night(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_watch: Watch, _message: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Watch, "_take", fail)
+
+    async def play(app: Terminal, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app._look.connected)
+        centre.beat()
+        await until(pilot, lambda: app.query_one("#line").has_class("bad"))
+        assert "a defect" in said(app, "line")
+
+    at(centre.watch(), play)
+
+
 def test_what_it_does_not_know_is_shown_and_nothing_fails(centre: Centre) -> None:
     centre.alert(an_alert(), grouped_with=["x-17"])
     centre.raw(b'{"schema": "urn:mizugiwa:schema:digest:1", "words": "three alerts"}')
@@ -324,6 +343,42 @@ def test_what_it_does_not_know_is_shown_and_nothing_fails(centre: Centre) -> Non
     async def play(app: Terminal, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: len(rows(app)) == 1 and "three alerts" in said(app, "told"))
         await until(pilot, lambda: "grouped_with: ['x-17']" in said(app, "facts"))
+
+    at(centre.watch(), play)
+
+
+def test_each_alert_of_a_group_stands_in_the_list_and_can_be_answered(centre: Centre) -> None:
+    lead, member = an_alert(), an_alert(Severity.LOW, subject_label="HAKATA MARU")
+    grouped = Grouped(
+        group_id=uuid.uuid4(),
+        labels={"rule": "geofence_entry"},
+        message=1,
+        repeat=False,
+        members=[lead, member],
+        more=0,
+        open_alerts=2,
+        cleared=0,
+    )
+    body = alert_body(lead, area_name=None, grouped=grouped)
+    centre.raw(encode(body, kind=ALERT))
+
+    async def play(app: Terminal, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: len(rows(app)) == 2)
+        assert "継続中 2件" in said(app, "facts")
+        await pilot.press("down")
+        await until(pilot, lambda: "「第八博多丸」とまとめて届いた" in said(app, "facts"))
+        await pilot.press("1", "enter")
+        answer = await asyncio.to_thread(centre.answer)
+        assert answer is not None
+        assert (answer["alert_id"], answer["revision"]) == (str(member.alert_id), 1)
+        # when it comes by itself as well, what it lacked is there
+        centre.alert(member)
+        await until(pilot, lambda: "34-41.23N" in said(app, "facts"))
+        # and told again, it rings
+        rung = app.bells
+        centre.raw(encode(alert_body(lead, area_name=None, grouped=replace(grouped, repeat=True)), kind=ALERT))
+        await until(pilot, lambda: app.bells > rung)
+        assert len(rows(app)) == 2
 
     at(centre.watch(), play)
 
