@@ -302,7 +302,7 @@ def users_revoke(
     typer.echo(f"{login}: {'sessions' if session is None else 'session'} revoked")
 
 
-broker = typer.Typer(help="The broker: the teams' users.", no_args_is_help=True)
+broker = typer.Typer(help="The broker: the teams' users, and answers that were refused.", no_args_is_help=True)
 cli.add_typer(broker, name="broker")
 
 
@@ -333,6 +333,19 @@ def broker_provision(
         remove_gone=remove_gone,
         dry_run=dry_run,
     ):
+        typer.echo(line)
+
+
+@broker.command("refused")
+def broker_refused(
+    config: Config = None,
+    realm: RealmName = "live",
+    discard: Annotated[bool, typer.Option("--discard", help="Take them away, once somebody has looked.")] = False,
+) -> None:
+    """Show answers of teams that came under a false name or could not be read."""
+    from command.app.team_users import refused_answers
+
+    for line in refused_answers(_settings(config), _realm(realm), discard=discard):
         typer.echo(line)
 
 
