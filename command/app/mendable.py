@@ -6,6 +6,7 @@ from typing import Final
 
 from alerts.engine import BadRuleConfig
 from command.bus import BrokerUnavailable
+from command.operations.backtest import BacktestRefused
 from command.operations.drill import BadPorts, UnknownScenario
 from command.operations.imports import PlaceRefused
 from command.operations.keys import BadKey
@@ -23,6 +24,7 @@ from sensors.recordings import BadRecording
 MENDABLE: Final = (
     AlreadyRunning,
     PlaceRefused,
+    BacktestRefused,
     BadAccount,
     BadFile,
     BadKey,
