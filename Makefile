@@ -3,11 +3,12 @@
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help up test test-soak lint setup setup-test bench clean
+.PHONY: help up test test-faults test-soak lint setup setup-test bench clean
 
 help:
 	@echo "make up        set up what is missing, start everything, show the console's address"
 	@echo "make test      set up what tests need and run lint, types, import contracts and all tests"
+	@echo "make test-faults  kill, stop and fill what alerts depend on, and count them"
 	@echo "make test-soak the long runs"
 
 setup:
@@ -26,7 +27,10 @@ lint: setup-test
 	$(RUN)/lint-imports
 
 test: lint
-	$(RUN)/pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN)/pytest -m "not soak and not faults" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-faults: setup-test
+	$(RUN)/pytest -m faults $(ARGS)
 
 test-soak: setup-test
 	$(RUN)/pytest -m soak --timeout=3600 $(ARGS)

@@ -16,8 +16,6 @@ from shapely.geometry.base import BaseGeometry
 
 from alerts.message import ALERT, InvalidMessage, alert_body, check_body
 from alerts.pipeline import Notice, PlannedDelivery
-from command.domain.alert import routing_key
-from command.domain.ids import delivery_id
 from command.domain.realm import Realm, RealmKind
 
 AMQP: Final = "amqp"
@@ -137,17 +135,19 @@ def plan_alert(notice: Notice, *, channel: str) -> PlannedDelivery:
     body: Mapping[str, Any] = {}
     problem: str | None = None
     try:
-        body = alert_body(alert, area_name=notice.area_name)
+        body = alert_body(
+            alert, area_name=notice.area_name, place=notice.place, owner=notice.owner, grouped=notice.grouped
+        )
         check_body(body, kind=ALERT)
     except (InvalidMessage, LookupError, ValueError, TypeError) as exc:
         problem = f"{type(exc).__name__}: {exc}"
     return PlannedDelivery(
-        delivery_id=delivery_id(alert.alert_id, alert.revision, channel),
+        delivery_id=notice.message_id(channel),
         alert_id=alert.alert_id,
         revision=alert.revision,
         severity=alert.severity,
         channel=channel,
-        routing_key=routing_key(alert),
+        routing_key=notice.routing_key,
         body=body,
         problem=problem,
     )

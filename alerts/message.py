@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from alerts.explain import explain, subject_name
-from command.domain.alert import Alert, AlertEventKind
+from command.domain.alert import Alert, AlertEventKind, Severity
 from command.domain.clock import from_us, to_us
 from command.domain.geo import Position
 from command.domain.realm import Realm, RealmKind
@@ -34,6 +34,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_RESPONSE_BYTES: Final = 16 * 1024
 MAX_LABEL: Final = 200
 MAX_COMMENT: Final = 4_000
+_NAMED: Final = 5
+_SHORT: Final = 40
 """Longer texts are cut: a long name must not keep an alert from people. The console has them whole."""
 
 
@@ -47,6 +49,32 @@ class AreaName:
 
     ja: str
     en: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grouped:
+    """Several alerts told by one message. members: what is new, or with `repeat` what is still open, worst first.
+
+    labels: what the group has in common. open_alerts: how many of it are open, and `cleared` of the members are over.
+    more: how many more there are than members are named.
+    """
+
+    group_id: uuid.UUID
+    labels: Mapping[str, str]
+    message: int
+    repeat: bool
+    members: Sequence[Alert]
+    more: int
+    open_alerts: int
+    cleared: int
+
+
+class UnknownKind(InvalidMessage):
+    """A message of ours, by its schema's name, of a kind or version that this release does not know. `body` is it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        super().__init__(f"a message of the schema {body['schema']}, which this release does not know")
+        self.body = body
 
 
 class DispatchState(StrEnum):
@@ -85,10 +113,20 @@ def event_of(alert: Alert) -> AlertEventKind:
     return AlertEventKind.OPENED if alert.revision == 1 else AlertEventKind.REVISED
 
 
-def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
-    """The body of one revision of an alert. `area_name` None with an area that has gone: its slug stands for it."""
+def alert_body(
+    alert: Alert,
+    *,
+    area_name: AreaName | None,
+    place: AreaName | None = None,
+    owner: str | None = None,
+    grouped: Grouped | None = None,
+) -> dict[str, Any]:
+    """The body of one revision of an alert. `area_name` None with an area that has gone: its slug stands for it.
+
+    place: where it is in words. owner: the slug of the area that it lies in. grouped: who else the message tells of.
+    """
     name = area_name or (AreaName(ja=alert.area, en=alert.area) if alert.area else None)
-    return {
+    body = {
         "schema": f"urn:mizugiwa:schema:{ALERT}:{SCHEMA_VERSION}",
         "schema_version": SCHEMA_VERSION,
         "realm": alert.realm,
@@ -107,7 +145,7 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
         "observed_at": rfc3339(alert.observed_at_us),
         "recorded_at": rfc3339(alert.recorded_at_us),
         "cleared_at": None if alert.cleared_at_us is None else rfc3339(alert.cleared_at_us),
-        "because": {language: _because(alert, language) for language in LANGUAGES},
+        "because": {language: _because(alert, language, grouped) for language in LANGUAGES},
         "evidence": [observation.hex() for observation in alert.evidence],
         "acknowledged": None
         if alert.acknowledged_at_us is None
@@ -118,6 +156,13 @@ def alert_body(alert: Alert, *, area_name: AreaName | None) -> dict[str, Any]:
         },
         "responses": [_team_response(each) for each in alert.responses],
     }
+    if place is not None:
+        body["place"] = {"ja": place.ja[:MAX_LABEL], "en": place.en[:MAX_LABEL]}
+    if owner is not None:
+        body["owner"] = owner
+    if grouped is not None:
+        body["grouped"] = _grouped_body(grouped)
+    return body
 
 
 def _team_response(response: TeamResponse) -> dict[str, Any]:
@@ -136,14 +181,79 @@ def _place(position: Position | None) -> dict[str, float] | None:
     return None if position is None else {"lon": position.lon, "lat": position.lat}
 
 
-def _because(alert: Alert, language: str) -> str:
-    """Why the machine says so; where an officer raised it above that, also who did and why."""
-    said = explain(alert, language)
-    if alert.escalated_by is None:
-        return said
-    return text(
-        language, "because.escalated", because=said, who=alert.escalated_by, reason=alert.escalation_reason or ""
+def alert_of_body(body: Mapping[str, Any]) -> Alert:
+    """The alert that a body (which met the schema) tells of; its reason's parameters are not in it."""
+    position, acknowledged, cleared_at = body["position"], body["acknowledged"], body["cleared_at"]
+    return Alert(
+        alert_id=uuid.UUID(body["alert_id"]),
+        revision=body["revision"],
+        realm=body["realm"],
+        rule=body["rule"],
+        severity=Severity.from_word(body["severity"]),
+        subject=body["subject"],
+        subject_label=body["subject_label"]["en"],
+        area=None if body["area"] is None else body["area"]["slug"],
+        track_id=None if body["track_id"] is None else uuid.UUID(body["track_id"]),
+        position=None if position is None else Position(lon=position["lon"], lat=position["lat"]),
+        because=body["because"]["en"],
+        because_params={},
+        evidence=tuple(bytes.fromhex(each) for each in body["evidence"]),
+        opened_at_us=_us(body["opened_at"]),
+        observed_at_us=_us(body["observed_at"]),
+        recorded_at_us=_us(body["recorded_at"]),
+        cleared_at_us=None if cleared_at is None else _us(cleared_at),
+        acknowledged_at_us=None if acknowledged is None else _us(acknowledged["at"]),
+        acknowledged_by=None if acknowledged is None else acknowledged["by"],
     )
+
+
+def _us(written: str) -> int:
+    return to_us(datetime.fromisoformat(written))
+
+
+def _grouped_body(grouped: Grouped) -> dict[str, Any]:
+    return {
+        "group": str(grouped.group_id),
+        "by": {label: value[:MAX_LABEL] for label, value in grouped.labels.items()},
+        "message": grouped.message,
+        "repeat": grouped.repeat,
+        "open": grouped.open_alerts,
+        "cleared": grouped.cleared,
+        "more": grouped.more,
+        "members": [
+            {
+                "alert_id": str(member.alert_id),
+                "revision": member.revision,
+                "event": event_of(member).value,
+                "severity": member.severity.word,
+                "rule": member.rule,
+                "area": member.area,
+                "subject": member.subject,
+                "subject_label": {language: subject_name(member, language)[:MAX_LABEL] for language in LANGUAGES},
+                "observed_at": rfc3339(member.observed_at_us),
+            }
+            for member in grouped.members
+        ],
+    }
+
+
+def _because(alert: Alert, language: str, grouped: Grouped | None) -> str:
+    """Why the machine says so; where an officer raised it above that, also who did and why.
+
+    Whoever reads nothing but this text learns here too that the message tells of others.
+    """
+    said = explain(alert, language)
+    if alert.escalated_by is not None:
+        said = text(
+            language, "because.escalated", because=said, who=alert.escalated_by, reason=alert.escalation_reason or ""
+        )
+    others = 0 if grouped is None else len(grouped.members) + grouped.more - 1
+    if grouped is None or others < 1:
+        return said
+    named = [subject_name(each, language) for each in grouped.members if each.alert_id != alert.alert_id][:_NAMED]
+    names = text(language, "grouped.separator").join(name[:_SHORT] for name in named)
+    key = "grouped.and_more" if others > len(named) else "grouped.all"
+    return text(language, key, because=said, others=others, names=names)
 
 
 def heartbeat_body(
@@ -257,16 +367,41 @@ def encode(body: Mapping[str, Any], *, kind: str) -> bytes:
 
 def decode(data: bytes, *, kind: str) -> dict[str, Any]:
     """The body in `data`, checked against the schema of `kind`. Raises InvalidMessage for anything else."""
-    most = MAX_RESPONSE_BYTES if kind == RESPONSE else MAX_BODY_BYTES
+    body = _read(data, most=MAX_RESPONSE_BYTES if kind == RESPONSE else MAX_BODY_BYTES)
+    check_body(body, kind=kind)
+    return body
+
+
+def _read(data: bytes, *, most: int) -> dict[str, Any]:
+    """The JSON object in `data`. Raises InvalidMessage."""
     if len(data) > most:
         raise InvalidMessage(f"{len(data)} bytes; {most} at most")
     try:
         body = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
         raise InvalidMessage(f"not JSON: {exc}") from exc
-    check_body(body, kind=kind)
-    checked: dict[str, Any] = body
-    return checked
+    if not isinstance(body, dict):
+        raise InvalidMessage(f"a JSON object is wanted and not {type(body).__name__}")
+    return body
+
+
+def decode_known(data: bytes, *, kind: str) -> dict[str, Any]:
+    """As decode, for a client that may be older than its centre: fields that it does not know are allowed at the top,
+    since a version may get new ones, and are handed on. Raises InvalidMessage, UnknownKind.
+    """
+    body = _read(data, most=MAX_BODY_BYTES)
+    named = body.get("schema")
+    if isinstance(named, str) and named.startswith("urn:mizugiwa:schema:") and named != schema(kind)["$id"]:
+        raise UnknownKind(body)
+    known = schema(kind)["properties"]
+    check_body({name: value for name, value in body.items() if name in known}, kind=kind)
+    return body
+
+
+def unknown_fields(body: Mapping[str, Any], *, kind: str) -> dict[str, Any]:
+    """The fields of a body that this release does not know."""
+    known = schema(kind)["properties"]
+    return {name: value for name, value in body.items() if name not in known}
 
 
 def _no_constant(word: str) -> float:

@@ -33,6 +33,8 @@ MAX_RULE_NAME: Final = 64
 
 CHANNELS: Final[Mapping[str, str]] = {
     "amqp": "alerts.channels.amqp:AmqpChannel",
+    "cap": "alerts.channels.cap:CapChannel",
+    "cot": "alerts.channels.cot:CotChannel",
     "email": "alerts.channels.mail:MailChannel",
     "webhook": "alerts.channels.webhook:WebhookChannel",
 }

@@ -130,11 +130,15 @@ def responder(
     language: Annotated[str, typer.Option("--lang", help="ja or en.")] = "ja",
     as_json: AsJson = False,
     count: Annotated[int | None, typer.Option(help="End after this many alerts.", min=1)] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines as they come, on a terminal as well.")] = False,
     password_file: Annotated[
         Path | None, typer.Option(help="The file with the password of the team's user, as `broker provision` made it.")
     ] = None,
 ) -> None:
-    """A responder's client: print the team's alerts, and warn when the heartbeat stops."""
+    """A team's client: its alerts and the answers to them, loud when the line or the heartbeat is lost.
+
+    On a terminal a screen in Japanese or English; into a pipe, with --plain or --json, a line an alert.
+    """
     from command.app.responder import run_responder
 
     run_responder(
@@ -144,6 +148,7 @@ def responder(
         language=language,
         as_json=as_json,
         count=count,
+        plain=plain,
         password_file=password_file,
         out=sys.stdout,
     )
@@ -366,6 +371,38 @@ def audit_export(config: Config = None) -> None:
     from command.app.auditing import export_audit
 
     for line in export_audit(_settings(config)):
+        typer.echo(line)
+
+
+alerts = typer.Typer(help="The alert policy: check a file, explain which route an alert takes.", no_args_is_help=True)
+cli.add_typer(alerts, name="alerts")
+
+
+@alerts.command("check")
+def alerts_check(
+    file: Annotated[Path, typer.Argument(help="An alert policy (TOML); docs/alerts.md.")], config: Config = None
+) -> None:
+    """Say whether a policy file is good, or in one line what is wrong with it and what to write."""
+    from command.app.alerting import check_policy
+
+    typer.echo(check_policy(_settings(config), file))
+
+
+@alerts.command("route")
+def alerts_route(
+    explain: Annotated[
+        Path, typer.Option("--explain", help="One alert's JSON, as alerts/schemas/alert-1.json has it; - reads it.")
+    ],
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Try this policy file instead of the one in force.")
+    ] = None,
+    config: Config = None,
+    realm: RealmName = "live",
+) -> None:
+    """Show which route an alert takes and why, its group and waits, what holds it back, and whom it reaches."""
+    from command.app.alerting import explain_route
+
+    for line in explain_route(_settings(config), _realm(realm), explain, policy_file=policy):
         typer.echo(line)
 
 

@@ -227,6 +227,8 @@ class Settings(_Part):
     people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
     channels: tuple[dict[str, Any], ...] = ()
+    alerts_policy: Path | None = None
+    """Routes, groups, inhibitions and quiet hours of alerts (docs/alerts.md); None for those of the program."""
     sources: tuple[dict[str, Any], ...] = ()
     rules: dict[str, dict[str, Any]] = {}
     assets: tuple[AssetSettings, ...] = ()

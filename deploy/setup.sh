@@ -34,6 +34,7 @@ fi
 if [ "$purpose" = test ]; then
     command -v chromium >/dev/null || want chromium "the browser that the tests drive"
     command -v openssl >/dev/null || want openssl "makes the certificate for the test of TLS"
+    ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || want faketime "sets the clock of a process that is tested, and no other"
 fi
 if [ -n "$missing" ]; then
     say "Debian packages to install (listed above with their reasons):$missing"

@@ -20,6 +20,7 @@ class AmqpChannel:
     """The channel `amqp`. The message_id is the delivery's id, so a message sent again is known as the same one."""
 
     name: ClassVar[str] = AMQP
+    digests: ClassVar[bool] = True
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish

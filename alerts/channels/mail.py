@@ -26,7 +26,7 @@ from alerts.channel import ChannelConfig, ChannelTools, NeverAgain, NotNow, Parc
 from alerts.explain import rule_name
 from alerts.outside import LOOPBACK, ended_after, trusting, why
 from alerts.pipeline import Notice, PlannedDelivery
-from alerts.words import event_word, moment_of, position_words
+from alerts.words import headline, moment_of, position_words
 from command.domain.alert import Severity
 from command.domain.clock import from_us
 from command.i18n import text
@@ -180,7 +180,7 @@ def mail_of(parcel: Parcel, config: MailConfig, *, sent_at_us: int) -> EmailMess
     message = EmailMessage(policy=_POLICY)
     message["From"] = Address(text(language, "console.name"), addr_spec=config.sender)
     message["To"] = ", ".join(config.recipients)
-    message["Subject"] = _subject(body, language)
+    message["Subject"] = headline(body, language, limit=_MAX_SUBJECT)
     message["Date"] = format_datetime(from_us(sent_at_us))
     message["Message-ID"] = f"<{parcel.delivery_id}@{domain}>"
     message["References"] = f"<alert.{parcel.alert_id}@{domain}>"
@@ -191,22 +191,6 @@ def mail_of(parcel: Parcel, config: MailConfig, *, sent_at_us: int) -> EmailMess
         message["X-Priority"] = "1"
     message.set_content(_lines(body, language, config.console_url), charset="utf-8")
     return message
-
-
-def _subject(body: Mapping[str, Any], language: str) -> str:
-    """What fits on a locked telephone: whether it is real, how bad, what, who, where."""
-    area = "" if body["area"] is None else f" {body['area']['name'][language]}"
-    exercise = "" if body["status"] == "actual" else text(language, "mail.exercise_mark")
-    subject = text(
-        language,
-        "mail.subject",
-        severity=text(language, f"severity.{body['severity']}"),
-        event=event_word(body, language),
-        rule=rule_name(body["rule"], language),
-        subject=body["subject_label"][language],
-        area=area,
-    )
-    return " ".join(f"{exercise}{subject}".split())[:_MAX_SUBJECT]
 
 
 def _lines(body: Mapping[str, Any], language: str, console_url: str | None) -> str:
@@ -227,7 +211,7 @@ def _lines(body: Mapping[str, Any], language: str, console_url: str | None) -> s
     if body["cleared_at"] is not None:
         facts["cleared"] = moment_of(body["cleared_at"], language)
     parts = [
-        *([t("exercise"), ""] if body["status"] != "actual" else []),
+        *([text(language, "message.exercise"), ""] if body["status"] != "actual" else []),
         " ".join(body["because"][language].split()),
         "",
         *(t("fact", name=t(name), value=value) for name, value in facts.items()),

@@ -102,8 +102,8 @@ def make_web(
     add_area_problems(web)
     add_note_problems(web)
     add_facility_problems(web)
-    add_rule_problems(web)
     add_delivery_problems(web)
+    add_rule_problems(web)
     for router in (
         login_router(accounts, factors, gate=gate, realm=console.realm, secure=secure, sso=sso),
         account_router(accounts, factors, tokens, gate=gate, realm=console.realm, areas=every_area),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from alerts.engine import BadRuleConfig
+from alerts.policy import BadPolicy
 from command.bus import BrokerUnavailable
 from command.operations.backtest import BacktestRefused
 from command.operations.drill import BadPorts, UnknownScenario
@@ -28,6 +29,7 @@ MENDABLE: Final = (
     BadAccount,
     BadFile,
     BadKey,
+    BadPolicy,
     BadPorts,
     BadRecording,
     BadRuleConfig,

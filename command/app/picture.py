@@ -27,5 +27,6 @@ def run_dispatch(program: Program, stop: threading.Event) -> None:
             teams=program.teams,
             clock=program.clock(stop),
             stop=stop,
+            policy_file=program.settings.alerts_policy,
             channels=channels,
         )

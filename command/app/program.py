@@ -42,10 +42,7 @@ class Program:
 
     @property
     def teams(self) -> tuple[Team, ...]:
-        return tuple(
-            Team(name=team.name, bindings=(Binding(severities=team.severities, areas=team.areas, rules=team.rules),))
-            for team in self.settings.teams
-        )
+        return teams_of(self.settings)
 
     def clock(self, stop: threading.Event) -> Clock:
         """The realm's clock. A database that is away is waited for, until `stop`, which gives the host's."""
@@ -68,6 +65,13 @@ class Program:
                 _log.warning("the heartbeat was not stored", process=process, reason=str(exc))
 
         return save
+
+
+def teams_of(settings: Settings) -> tuple[Team, ...]:
+    return tuple(
+        Team(name=team.name, bindings=(Binding(severities=team.severities, areas=team.areas, rules=team.rules),))
+        for team in settings.teams
+    )
 
 
 def endpoints_of(settings: Settings) -> Endpoints:

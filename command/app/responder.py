@@ -45,19 +45,26 @@ def run_responder(
     language: str,
     as_json: bool,
     count: int | None,
+    plain: bool,
     password_file: Path | None,
     out: TextIO,
 ) -> None:
-    """The verb `responder`: a team's alerts on standard output until Ctrl-C. Raises BadSettings."""
+    """The verb `responder`: the terminal client where people look at it, else lines on `out`. Raises BadSettings."""
     try:
         Team(name=team)
         texts(language)
     except ValueError as exc:
         raise BadSettings(str(exc)) from exc
     # The client says itself what a responder must know; standard output is the alerts' alone.
-    configure_logging("responder", None, level=logging.ERROR)
+    people = not (plain or as_json or count is not None) and out.isatty()
+    configure_logging("responder", None, level=logging.CRITICAL if people else logging.ERROR)
+    amqp_url = team_url(settings, team, password_file)
+    kept = settings.data_dir / f"responder-{realm.name}-{team}"
+    if people:
+        _run_terminal(amqp_url, realm, team=team, language=language, notebook=kept.with_name(f"{kept.name}.notebook"))
+        return
     respond.run(
-        amqp_url=team_url(settings, team, password_file),
+        amqp_url=amqp_url,
         realm=realm,
         team=team,
         language=language,
@@ -65,5 +72,13 @@ def run_responder(
         stop=stop_on_signals(),
         as_json=as_json,
         count=count,
-        shown_file=settings.data_dir / f"responder-{realm.name}-{team}.shown",
+        shown_file=kept.with_name(f"{kept.name}.shown"),
     )
+
+
+def _run_terminal(amqp_url: str, realm: Realm, *, team: str, language: str, notebook: Path) -> None:
+    from command.operations.responder_terminal import Terminal  # noqa: PLC0415 - lines for programs start without it
+    from command.operations.responder_watch import Watch  # noqa: PLC0415
+
+    with Watch(amqp_url=amqp_url, realm=realm, team=team, notebook=notebook) as watch:
+        Terminal(watch, language=language).run()

@@ -38,8 +38,8 @@ def run_web(program: Program, stop: threading.Event) -> None:
             database_url=program.endpoints.database_url,
             realm=program.realm,
             clock=program.clock(stop),
-            teams=[team.name for team in program.teams],
             republish=lambda: republish_dead_letters(program.endpoints.amqp_url, program.realm.vhost),
+            teams=[team.name for team in program.teams],
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
         )
         accounts = Accounts(program.engine, rules=rules)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 _MIZUGIWA: Final = uuid.UUID("6f2c9d2e-6c0b-5c39-8f0e-0b7c6d697a75")
@@ -40,3 +42,14 @@ def stable_key(text: str) -> int:
     """A 63-bit key for an identity that is not a number (a MAVLink uid, a contact's label); 0 is never given."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "little") >> 1) or 1
+
+
+def notice_group_id(realm: str, route: str, labels: Mapping[str, str]) -> uuid.UUID:
+    """Notices of one route with the same values of its group_by are one group."""
+    written = json.dumps(dict(labels), sort_keys=True)
+    return uuid.uuid5(_MIZUGIWA, f"group|{realm}|{route}|{written}")
+
+
+def group_delivery_id(group: uuid.UUID, sent_us: int, channel: str, part: str) -> uuid.UUID:
+    """One message of a group by one channel. part: tells apart the messages of one moment."""
+    return uuid.uuid5(_MIZUGIWA, f"told|{group}|{sent_us}|{channel}|{part}")

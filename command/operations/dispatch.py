@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -76,8 +77,10 @@ def run(
     clock: Clock,
     stop: threading.Event,
     channels: Sequence[ChannelSetup] = (),
+    policy_file: Path | None = None,
 ) -> None:
     """Dispatch the realm's alerts until `stop` is set. channels: of the settings; those that serve the realm are used.
+    policy_file: None for the policy that comes with the program.
 
     A database or broker that is away is waited for, for ever; deliveries wait in the store meanwhile.
     """
@@ -100,6 +103,8 @@ def run(
             topology=topology,
             wake=wake,
             unbind=lambda bindings: remove_bindings(amqp_url, realm.vhost, bindings),
+            policy_file=policy_file,
+            known_channels=[setup.config.name for setup in channels],
             lines=lines,
         )
         helpers = [

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from alerts.channel import AMQP
-from alerts.message import HEARTBEAT, AreaName, DispatchState, encode, heartbeat_body
-from alerts.pipeline import PlannedDelivery, Surroundings, plan_deliveries
+from alerts.message import HEARTBEAT, DispatchState, encode, heartbeat_body
 from command.bus import (
     ALERT_DEAD_LETTERS,
     REOPEN_FRACTION,
@@ -30,31 +29,29 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.notice import Fate
 from command.domain.realm import Realm
 from command.operations.lines import Line, TeamsLine, told
 from command.operations.outgoing import LIMIT
+from command.operations.planning import Planning
 from command.operations.team_bindings import described, stale_bindings, teams_described
-from command.store.areas import areas_revision, latest_areas
 from command.store.deliveries import (
-    Delivery,
     DeliveryState,
     bury_strays,
     count_deliveries,
-    events_without_delivery,
     mark_delivered,
     mark_failed,
     pending_deliveries,
-    save_deliveries,
     still_open,
 )
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.health import list_heartbeats, save_heartbeat
+from command.store.notices import Account, account
 
 PROCESS: Final = "dispatch"
 ROW_EVERY_S: Final = 2.0
 POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
-_PLAN_AT_ONCE: Final = 200
 _DEPTHS_TRUSTED_S: Final = 10.0
 _NO_CHANNEL: Final = "no channel of this name serves this realm any more; write it into [[channels]] and send it again"
 
@@ -77,6 +74,8 @@ class DispatchLoop:
         wake: threading.Event,
         unbind: Callable[[Sequence[BindSpec]], None],
         lines: Sequence[Line] = (),
+        policy_file: Path | None = None,
+        known_channels: Sequence[str] = (),
     ) -> None:
         self._engine, self._realm, self._teams, self._clock = engine, realm, teams, clock
         self._publisher, self._watch, self._topology = publisher, watch, topology
@@ -84,8 +83,15 @@ class DispatchLoop:
         self._bound_before: list[dict[str, Any]] | None = None
         teams_line = TeamsLine(publisher, clock, full=self._full_severities)
         self._lines: dict[str, Line] = {line.channel.name: line for line in (teams_line, *lines)}
-        self._area_names: Mapping[str, AreaName] = {}
-        self._areas_revision: int | None = None
+        self._planning = Planning(
+            engine,
+            realm,
+            clock=clock,
+            channels=[line.channel for line in self._lines.values()],
+            policy_file=policy_file,
+            known_channels=known_channels,
+        )
+        self._account = Account(taken=0, ended={}, pending={})
         self._counts: Mapping[str, Mapping[DeliveryState, int]] = {}
         self._look = False
         self._loaded_at_s = self._told_at_s = -POLL_S - ROW_EVERY_S
@@ -131,32 +137,15 @@ class DispatchLoop:
         return encode(body, kind=HEARTBEAT)
 
     def _plan(self) -> None:
-        """Turn the outbox into deliveries, in one transaction."""
-        with realm_session(self._engine, self._realm) as session:
-            alerts = events_without_delivery(session, _PLAN_AT_ONCE)
-            if not alerts:
-                return
-            around = Surroundings(
-                area_names=self._names(session), channels=[line.channel for line in self._lines.values()]
-            )
-            planned = plan_deliveries(alerts, around)
-            now_us = self._clock.now_us()
-            deliveries = [_stored(plan, now_us) for plan in planned]
-            save_deliveries(session, deliveries, planned=alerts)
-        for delivery in deliveries:
+        """Turn the outbox and what waited into deliveries."""
+        planned = self._planning.round()
+        for delivery in planned.deliveries:
             if delivery.state is DeliveryState.DEAD:
                 _log.error("delivery_dead", delivery_id=str(delivery.delivery_id), problem=delivery.last_error)
             else:
                 self._lines[delivery.channel].outgoing.take([delivery])
-        if len(alerts) == _PLAN_AT_ONCE:  # there may be more: send these first, then look again at once
+        if planned.more:  # send these first, then look again at once
             self._wake.set()
-
-    def _names(self, session: Session) -> Mapping[str, AreaName]:
-        revision = areas_revision(session)
-        if revision != self._areas_revision:
-            self._area_names = {a.slug: AreaName(ja=a.name_ja, en=a.name_en) for a in latest_areas(session)}
-            self._areas_revision = revision
-        return self._area_names
 
     def _send(self) -> None:
         """Hand over what is due, on every line as much as it takes."""
@@ -233,6 +222,7 @@ class DispatchLoop:
             return
         with realm_session(self._engine, self._realm) as session:
             self._counts = count_deliveries(session)
+            self._account = account(session)
             save_heartbeat(session, PROCESS, now_us=time_ns() // 1_000, pid=os.getpid(), detail=self._detail())
         self._told_at_s = monotonic()
 
@@ -240,6 +230,11 @@ class DispatchLoop:
         age_s = self._watch.age_s
         return {
             "state": self.state().value,
+            "trouble": self._planning.trouble,
+            "account": {
+                "taken": self._account.taken,
+                **{fate.value: self._account.ended.get(fate, 0) + self._account.pending.get(fate, 0) for fate in Fate},
+            },
             "waiting": self._waiting(AMQP),
             "dead": self._dead(AMQP),
             "in_flight": self._publisher.in_flight,
@@ -285,17 +280,3 @@ class DispatchLoop:
             if (queue := team_queue(team.name, severity)) in depths
             and depths[queue].ready > REOPEN_FRACTION * (self._topology.limit_of(queue) or depths[queue].ready + 1)
         }
-
-
-def _stored(plan: PlannedDelivery, now_us: int) -> Delivery:
-    return Delivery(
-        delivery_id=plan.delivery_id,
-        alert_id=plan.alert_id,
-        revision=plan.revision,
-        channel=plan.channel,
-        routing_key=plan.routing_key,
-        body=plan.body,
-        created_at_us=now_us,
-        state=DeliveryState.PENDING if plan.problem is None else DeliveryState.DEAD,
-        last_error=plan.problem,
-    )

@@ -9,12 +9,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, TextIO
 
-from alerts.message import ALERT, HEARTBEAT, DispatchState, InvalidMessage, decode
+from alerts.message import ALERT, HEARTBEAT, DispatchState, InvalidMessage, UnknownKind, decode_known
 from command.bus import Consumer, Message, Team, heartbeat_queue, team_queue
 from command.domain.alert import Severity
 from command.domain.realm import Realm
 from command.i18n import text, texts
-from command.operations.responder_line import alert_line, clean
+from command.operations.responder_line import alert_line, clean, is_repeat, member_lines, revisions_told
 from command.operations.responder_memory import ShownAlerts
 
 HEARTBEAT_LATE_S: Final = 25.0
@@ -60,7 +60,11 @@ class Printer:
         self._out, self._language, self._as_json = out, language, as_json
 
     def alert(self, body: Mapping[str, Any]) -> None:
-        self._write(json.dumps(body, separators=(",", ":")) if self._as_json else alert_line(body, self._language))
+        if self._as_json:
+            self._write(json.dumps(body, separators=(",", ":")))
+            return
+        for line in (alert_line(body, self._language), *member_lines(body, self._language)):
+            self._write(line)
 
     def notice(self, key: str, *, loud: bool = False, **params: Any) -> None:
         """A word about the client itself: text `respond.<key>`, or in JSON {"notice": key, ...params}."""
@@ -176,16 +180,21 @@ class _Session:
     def _take(self, message: Message) -> None:
         kind = HEARTBEAT if message.queue == self._heartbeat_queue else ALERT
         try:
-            body = decode(message.body, kind=kind)
+            body = decode_known(message.body, kind=kind)
+        except UnknownKind as exc:
+            self._printer.notice("unknown", schema=exc.body["schema"], body=json.dumps(exc.body, ensure_ascii=False))
+            message.ack()
+            return
         except InvalidMessage as exc:
             message.reject()
             self._printer.notice("unreadable", problem=str(exc))
             return
         if kind == HEARTBEAT:
             self._hear(body)
-        elif self._shown.is_new(body["alert_id"], body["revision"]):
+        elif any(self._shown.is_new(*told) for told in revisions_told(body)) or is_repeat(body):
             self._printer.alert(body)
-            self._shown.remember(body["alert_id"], body["revision"])
+            for told in revisions_told(body):
+                self._shown.remember(*told)
             self.printed += 1
         message.ack()
 

@@ -55,3 +55,53 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             rule=rule_name(body["rule"], language),
         )
     )
+
+
+def is_repeat(body: Mapping[str, Any]) -> bool:
+    """Whether the message tells again what is still open and acknowledged by nobody."""
+    return bool(body.get("grouped", {}).get("repeat", False))
+
+
+def revisions_told(body: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The alert_id and revision of everything that the message tells of."""
+    told = [body, *body.get("grouped", {}).get("members", ())]
+    return list(dict.fromkeys((each["alert_id"], each["revision"]) for each in told))
+
+
+def member_lines(body: Mapping[str, Any], language: str) -> list[str]:
+    """Beneath the line of a message that tells of several alerts, or tells again: how many, and a line for each."""
+    grouped = body.get("grouped")
+    if grouped is None:
+        return []
+    members = grouped["members"]
+    lines = [
+        text(
+            language,
+            "respond.group.repeat" if grouped["repeat"] else "respond.group",
+            count=len(members) + grouped["more"],
+            open=grouped["open"],
+            cleared=grouped["cleared"],
+        )
+    ]
+    if len(members) > 1:
+        lines += [_member_line(member, language) for member in members]
+    if grouped["more"]:
+        lines.append(text(language, "respond.group.more", more=grouped["more"]))
+    return [clean(line) for line in lines]
+
+
+def _member_line(member: Mapping[str, Any], language: str) -> str:
+    event = ""
+    if member["event"] != AlertEventKind.OPENED:
+        key = "respond.group.acknowledged" if member["event"] == "acknowledged" else f"respond.event.{member['event']}"
+        event = text(language, key, revision=member["revision"])
+    return text(
+        language,
+        "respond.group.member",
+        mark=text(language, f"respond.mark.{member['severity']}"),
+        severity=severity_word(Severity.from_word(member["severity"]), language),
+        event=event,
+        time=format_moment(to_us(datetime.fromisoformat(member["observed_at"])), language),
+        label=member["subject_label"][language],
+        rule=rule_name(member["rule"], language),
+    )

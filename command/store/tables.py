@@ -358,6 +358,64 @@ DELIVERY: Final = Table(
     Column("resent_at", Microseconds),
 )
 
+NOTICE: Final = Table(
+    "notice",
+    REALM_TABLES,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("route", SafeText, primary_key=True),
+    Column("group_id", Uuid, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("fate", SafeText, nullable=False),
+    Column("pending", Boolean, nullable=False),
+    Column("cause", SafeText),
+    Column("cause_key", SafeText),
+    Column("about", Uuid),
+    Column("until", Microseconds),
+    Column("deliveries", ARRAY(Uuid), nullable=False),
+    Column("decided_at", Microseconds, nullable=False),
+)
+
+NOTICE_TOLD: Final = Table(
+    "notice_told",
+    REALM_TABLES,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("route", SafeText, primary_key=True),
+    Column("group_id", Uuid, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+NOTICE_GROUP: Final = Table(
+    "notice_group",
+    REALM_TABLES,
+    Column("group_id", Uuid, primary_key=True),
+    Column("route", SafeText, nullable=False),
+    Column("labels", JSONB, nullable=False),
+    Column("due_at", Microseconds),
+    Column("sent_at", Microseconds),
+    Column("repeat_at", Microseconds),
+    Column("messages", Integer, nullable=False),
+    Column("worst", SmallInteger),
+)
+
+INHIBITOR: Final = Table(
+    "inhibitor",
+    REALM_TABLES,
+    Column("inhibition", SafeText, primary_key=True),
+    Column("key", SafeText, primary_key=True),
+    Column("alert_id", Uuid, primary_key=True),
+)
+
+PLANNER: Final = Table(
+    "planner",
+    REALM_TABLES,
+    Column("is_only", Boolean, primary_key=True),
+    Column("policy", SafeText),
+    Column("policy_at", Microseconds),
+    Column("taken", BigInteger, nullable=False),
+    Column("ended", JSONB, nullable=False),
+)
+
 SOURCE_HEALTH: Final = Table(
     "source_health",
     REALM_TABLES,

@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 from lxml import etree
 
 from command.domain.clock import EARLIEST_US, LATEST_US, to_us
+from command.domain.cot import NOT_KNOWN
 
 MAX_TEXT: Final = 500
 MAX_UID: Final = 200
-_UNKNOWN_FROM: Final = 9_999_999.0
 _TYPE: Final = re.compile(r"[A-Za-z0-9_.]{1,32}(?:-[A-Za-z0-9_.]{1,32}){0,15}")
 _EMERGENCY_OF: Final = re.compile(r"-9-1-1$")
 """How ATAK names the emergency of a device: the device's uid with this behind it."""
@@ -170,10 +170,10 @@ def _event(head: Mapping[str, str], *, time_us: int, place: Mapping[str, float],
         lon=math.nan if no_fix else lon,
         lat=math.nan if no_fix else lat,
         no_fix=no_fix,
-        hae_m=place["hae"] if abs(place["hae"]) < _UNKNOWN_FROM else math.nan,
-        error_m=error_m if 0.0 <= error_m < _UNKNOWN_FROM else math.nan,
+        hae_m=place["hae"] if abs(place["hae"]) < NOT_KNOWN else math.nan,
+        error_m=error_m if 0.0 <= error_m < NOT_KNOWN else math.nan,
         callsign=_text(detail.get("callsign", ""))[:MAX_UID],
-        speed_mps=speed if 0.0 <= speed < _UNKNOWN_FROM else math.nan,
+        speed_mps=speed if 0.0 <= speed < NOT_KNOWN else math.nan,
         course_deg=course % 360.0 if 0.0 <= course <= 360.0 else math.nan,
         battery_percent=battery if 0.0 <= battery <= 100.0 else math.nan,
         remarks=_text(detail.get("remarks", "")),

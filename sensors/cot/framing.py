@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from command.domain.cot import MESH_HEADER
+
 MAX_EVENT_BYTES: Final = 65_536
 """Larger than any datagram; an event with a long remark has two kilobytes."""
 MAX_ORIGINS: Final = 1_024
-MESH_HEADER: Final = b"\xbf\x01\xbf"
 _OPEN: Final = re.compile(rb"<event[\s>/]")
 _CLOSE: Final = b"</event>"
 _LONGEST_OPEN: Final = len(b"<event") + 1

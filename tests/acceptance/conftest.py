@@ -68,13 +68,15 @@ class Running:
 
     @contextmanager
     def responder(self, realm: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-        """A responder's client of the team `duty`, and the alert bodies that it has printed so far."""
+        """A responder's client of the team `duty`, and the alerts that it has printed so far: of a message that tells
+        of several, one for each."""
         printed = self.data_dir / f"responder-{realm}"
         words = ["responder", "--team", "duty", "--realm", realm, "--json"]
 
         def heard() -> list[dict[str, Any]]:
             lines = printed.read_text("utf-8").splitlines()
-            return [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
+            bodies = [body for line in lines if line.startswith("{") and "alert_id" in (body := json.loads(line))]
+            return [alert for body in bodies for alert in each_told(body)]
 
         with (
             printed.open("wb") as out,
@@ -193,3 +195,9 @@ def page(browser: Browser) -> Iterator[Page]:
 def is_outside(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
+
+
+def each_told(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The alerts of a message, each as it would have come by itself."""
+    others = [each for each in body.get("grouped", {}).get("members", ()) if each["alert_id"] != body["alert_id"]]
+    return [body, *({**body, **each, "area": each["area"] and {"slug": each["area"]}} for each in others)]

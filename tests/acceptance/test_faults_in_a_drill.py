@@ -49,6 +49,7 @@ def key(body: dict[str, Any]) -> tuple[str, str, str | None]:
     return body["rule"], body["subject"], None if area is None else area["slug"]
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_every_expected_alert_is_consumed_under_one_id_whatever_is_killed(
     start_up: Callable[..., Any],

@@ -210,7 +210,7 @@ def test_a_heartbeat_in_every_state_meets_its_schema(state: DispatchState) -> No
         ({"observed_at": "2026-11-22T23:41:05.123456+09:00"}, "observed_at"),
         ({"evidence": ["xyz"]}, "evidence"),
         ({"because": {"ja": "理由"}}, "because"),
-        ({"surprise": 1}, "surprise"),
+        ({"grouped": {"members": []}}, "grouped"),
         ({"schema_version": 2}, "schema_version"),
     ],
 )
@@ -233,6 +233,11 @@ def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
 def test_noise_never_does_anything_but_be_refused(data: bytes) -> None:
     with pytest.raises(InvalidMessage):
         decode(data, kind=ALERT)
+
+
+def test_a_field_that_a_later_release_adds_is_passed_over() -> None:
+    body = alert_body(an_alert(), area_name=None) | {"surprise": 1}
+    assert decode(encode(body, kind=ALERT), kind=ALERT)["surprise"] == 1
 
 
 @given(

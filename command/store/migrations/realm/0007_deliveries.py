@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0007"
-down_revision = "realm_0005"
+down_revision = "realm_0006"
 
 STEPS = (
     "ALTER TABLE delivery DROP CONSTRAINT delivery_state_check",
