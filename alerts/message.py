@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
@@ -244,7 +245,9 @@ def _grouped_body(grouped: Grouped) -> dict[str, Any]:
                 "area": member.area,
                 "subject": member.subject,
                 "subject_label": {language: subject_name(member, language)[:MAX_LABEL] for language in LANGUAGES},
+                "position": _place(member.position),
                 "observed_at": rfc3339(member.observed_at_us),
+                "because": {language: _because(member, language, None) for language in LANGUAGES},
             }
             for member in grouped.members
         ],
@@ -360,8 +363,18 @@ def _status(realm: Realm) -> str:
     return "actual" if realm.kind is RealmKind.LIVE else "exercise"
 
 
+@cache
+def _quick(kind: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(dict(schema(kind)))
+
+
 def check_body(body: object, *, kind: str) -> None:
     """Raises InvalidMessage where `body` does not meet the schema of `kind`."""
+    try:
+        if _quick(kind).is_valid(body):
+            return
+    except ValueError:  # holds what is no JSON: the other one says where
+        pass
     error = best_match(_validator(kind).iter_errors(body))
     if error is not None:
         raise InvalidMessage(f"{kind} body at {error.json_path}: {error.message[:300]} ({schema(kind)['$id']})")

@@ -236,7 +236,7 @@ class AlertPublisher(_Publisher):
         topology: Topology,
         wake: threading.Event,
         name: str = "mizugiwa dispatch",
-        window: int = 256,
+        window: int = 1_000,
         window_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._outcomes: deque[Outcome] = deque()

@@ -27,6 +27,7 @@ from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
 from command.domain.note import Note
+from command.domain.notice import AccountLine
 from command.domain.realm import Realm
 from command.domain.silence import Matcher, Silence
 from command.domain.track import Track
@@ -55,11 +56,13 @@ from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arra
 from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
 from command.store.assets import Asset, list_assets
+from command.store.deliveries import Delivery, deliveries_called
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
 from command.store.notes import notes_revision, shown_notes
+from command.store.notices import account_of
 from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.silences import silences_in_force
@@ -276,6 +279,15 @@ class Console:
         """An alert and what it rests on. Raises UnknownAlert, StoreUnavailable."""
         alert = self.alert(alert_id)
         return alert, evidence_of(self._engine, self.realm, alert, language)
+
+    def account_of(self, alert_id: uuid.UUID) -> tuple[Sequence[AccountLine], Mapping[uuid.UUID, Delivery]]:
+        """What became of each revision of an alert on each route, and the deliveries that told of it, by their ids.
+        Raises UnknownAlert, StoreUnavailable."""
+        self.alert(alert_id)
+        with realm_session(self._engine, self.realm) as session:
+            lines = account_of(session, alert_id)
+            told = deliveries_called(session, [each for line in lines for each in line.deliveries])
+        return lines, {each.delivery_id: each for each in told}
 
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""

@@ -40,8 +40,7 @@ def called_words(body: Mapping[str, Any], language: str) -> str:
 
 def alert_line(body: Mapping[str, Any], language: str) -> str:
     """The line for a body that met the schema."""
-    place = body["position"]
-    where = text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
+    where = _where(body, language)
     if body["area"] is not None:
         where = text(language, "respond.place_in_area", area=body["area"]["name"][language], position=where)
     event = ""
@@ -65,6 +64,11 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             rule=rule_name(body["rule"], language),
         )
     )
+
+
+def _where(body: Mapping[str, Any], language: str) -> str:
+    place = body["position"]
+    return text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
 
 
 def is_repeat(body: Mapping[str, Any]) -> bool:
@@ -113,6 +117,8 @@ def _member_line(member: Mapping[str, Any], language: str) -> str:
         severity=severity_word(Severity.from_word(member["severity"]), language),
         event=event,
         time=format_moment(to_us(datetime.fromisoformat(member["observed_at"])), language),
+        place=_where(member, language),
         label=member["subject_label"][language],
+        because=member["because"][language],
         rule=rule_name(member["rule"], language),
     )

@@ -287,6 +287,14 @@ def list_alerts(
     return [alert_of(row, realm) for row in session.execute(query.limit(min(limit, MAX_ALERTS))).mappings()]
 
 
+def alerts_opened_between(session: Session, rule: str, *, from_us: int, to_us: int) -> list[Alert]:
+    """The alerts of a rule whose episodes began from from_us on and before to_us, oldest first; MAX_ALERTS at most."""
+    query = select(*READ).where(ALERT.c.rule == rule, ALERT.c.opened_at >= from_us, ALERT.c.opened_at < to_us)
+    ordered = query.order_by(ALERT.c.opened_at, ALERT.c.alert_id).limit(MAX_ALERTS)
+    realm = realm_of(session)
+    return [alert_of(row, realm) for row in session.execute(ordered).mappings()]
+
+
 def count_open_alerts(session: Session) -> int:
     """How many alerts list_alerts has without a limit."""
     query = select(func.count()).select_from(ALERT)
