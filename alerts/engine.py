@@ -166,7 +166,7 @@ class RuleEngine:
         if not self._ledger.has_episodes(runner.name):
             return heard
         resting = runner.ending("resting")
-        return heard + self._ledger.turn(runner.name, runner.config.in_force, world.now_us, at_rest=resting)
+        return heard + self._ledger.turn(runner.name, runner.config.schedule, world.now_us, at_rest=resting)
 
     def _switched_off(self, runner: _Runner, world: World) -> list[Finding]:
         """A rule that is off sees nothing, so it forgets: switched on again, it begins anew."""

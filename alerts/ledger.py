@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from alerts.rule import Memory
+from alerts.schedule import Schedule
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import US_PER_S
 from command.domain.geo import Position
@@ -23,9 +24,6 @@ LEDGER: Final = "ledger"
 
 KEPT_US: Final = 31 * 24 * 3_600 * US_PER_S
 """Longer than any rule follows what it no longer hears."""
-
-InForce = Callable[[int, Position | None], bool]
-"""Whether a rule is in force at a time (us) and a place."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +45,7 @@ class Ledger:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._open_of: defaultdict[str, set[str]] = defaultdict(set)
+        self._held_of: defaultdict[str, set[str]] = defaultdict(set)
         self._taken_back: set[str] = set()
         for key, entry in memory.items():
             if "rule" in entry:
@@ -87,16 +86,20 @@ class Ledger:
         self._keep(key, _entry(said) | {"open": False, "told": False, "heard": entry is None or entry["heard"]})
         return [_ended(said, ending, said.observed_at_us)] if told else []
 
-    def turn(self, rule: str, in_force: InForce, now_us: int, *, at_rest: Ending) -> list[Finding]:
+    def turn(self, rule: str, schedule: Schedule | None, now_us: int, *, at_rest: Ending) -> list[Finding]:
         """What goes out because the schedule has begun, or has ended, where the episodes are."""
+        keys = sorted((self._held_of if schedule is None else self._open_of).get(rule, ()))
+        if not keys:
+            return []
+        places = [_place(self._memory[key]) for key in keys]
+        in_force = [True] * len(keys) if schedule is None else schedule.holds(now_us, places).tolist()
         out: list[Finding] = []
-        for key in sorted(self._open_of.get(rule, ())):
+        for key, holds in zip(keys, in_force, strict=True):
             entry = self._memory[key]
-            said = _finding(entry)
-            holds = in_force(now_us, said.position)
             if holds == entry["told"]:
                 continue
-            self._memory[key] = entry | {"told": holds, "heard": True}
+            said = _finding(entry)
+            self._keep(key, entry | {"told": holds, "heard": True})
             if holds:
                 kind = FindingKind.REVISED if entry["heard"] else FindingKind.OPENED
                 out.append(replace(said, kind=kind, observed_at_us=max(now_us, said.observed_at_us)))
@@ -121,12 +124,15 @@ class Ledger:
     def _note(self, key: str, entry: Mapping[str, Any]) -> None:
         of_rule = self._open_of[entry["rule"]]
         (of_rule.add if entry["open"] else of_rule.discard)(key)
+        held = self._held_of[entry["rule"]]
+        (held.add if entry["open"] and not entry["told"] else held.discard)(key)
         (self._taken_back.discard if entry["open"] else self._taken_back.add)(key)
 
     def _forget(self, rule: str, key: str) -> None:
         if key in self._memory:
             del self._memory[key]
         self._open_of[rule].discard(key)
+        self._held_of[rule].discard(key)
         self._taken_back.discard(key)
 
 
@@ -163,8 +169,12 @@ def _ended(said: Finding, ending: Ending, at_us: int) -> Finding:
     )
 
 
-def _finding(entry: Mapping[str, Any]) -> Finding:
+def _place(entry: Mapping[str, Any]) -> Position | None:
     place = entry["place"]
+    return None if place is None else Position(lon=place[0], lat=place[1])
+
+
+def _finding(entry: Mapping[str, Any]) -> Finding:
     return Finding(
         kind=FindingKind.REVISED,
         rule=entry["rule"],
@@ -173,7 +183,7 @@ def _finding(entry: Mapping[str, Any]) -> Finding:
         area=entry["area"],
         episode_start_us=entry["start_us"],
         observed_at_us=entry["at_us"],
-        position=None if place is None else Position(lon=place[0], lat=place[1]),
+        position=_place(entry),
         because=entry["because"],
         because_params=entry["params"],
         evidence=tuple(bytes.fromhex(each) for each in entry["evidence"]),

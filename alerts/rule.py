@@ -51,7 +51,7 @@ class RuleConfig(BaseModel):
 
     def in_force(self, at_us: int, position: Position | None) -> bool:
         """Whether what the rule says at a time about a place is told to people."""
-        return self.schedule is None or self.schedule.holds(at_us, position)
+        return self.schedule is None or bool(self.schedule.holds(at_us, [position])[0])
 
 
 class Memory(MutableMapping[str, dict[str, Any]]):

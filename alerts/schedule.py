@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import numpy as np
@@ -55,12 +56,13 @@ class Schedule(Hours):
 
     sun: SunWord = "any"
 
-    def holds(self, at_us: int, position: Position | None) -> bool:
-        """Whether it holds at a time and a place; for what has none, by the sun at MIDDLE."""
-        if not bool(self.hold(at_us)):
-            return False
-        place = position or MIDDLE
-        return self.sun == "any" or bool(is_night(at_us, place.lon, place.lat)) == (self.sun == "night")
+    def holds(self, at_us: int, places: Sequence[Position | None]) -> npt.NDArray[np.bool_]:
+        """(n,) whether it holds at a time at each of n places; for what has none, by the sun at MIDDLE."""
+        if self.sun == "any" or not bool(self.hold(at_us)):
+            return np.full(len(places), bool(self.hold(at_us)))
+        there = [place or MIDDLE for place in places]
+        night = is_night(at_us, [place.lon for place in there], [place.lat for place in there])
+        return night if self.sun == "night" else ~night
 
 
 def _minute_of(written: str) -> int:

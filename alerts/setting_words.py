@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "_s": {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0},
     "_m": {"m": 1.0, "nm": METRES_PER_NAUTICAL_MILE},
-    "_mps": {"mps": 1.0, "kn": MPS_PER_KNOT},
+    "_mps": {"kn": MPS_PER_KNOT, "mps": 1.0},
     "_percent": {"percent": 1.0},
     "_deg": {"deg": 1.0},
 }

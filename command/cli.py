@@ -302,7 +302,7 @@ def users_revoke(
     typer.echo(f"{login}: {'sessions' if session is None else 'session'} revoked")
 
 
-broker = typer.Typer(help="The broker: the teams' users.", no_args_is_help=True)
+broker = typer.Typer(help="The broker: the teams' users, and answers that were refused.", no_args_is_help=True)
 cli.add_typer(broker, name="broker")
 
 
@@ -333,6 +333,19 @@ def broker_provision(
         remove_gone=remove_gone,
         dry_run=dry_run,
     ):
+        typer.echo(line)
+
+
+@broker.command("refused")
+def broker_refused(
+    config: Config = None,
+    realm: RealmName = "live",
+    discard: Annotated[bool, typer.Option("--discard", help="Take them away, once somebody has looked.")] = False,
+) -> None:
+    """Show answers of teams that came under a false name or could not be read."""
+    from command.app.team_users import refused_answers
+
+    for line in refused_answers(_settings(config), _realm(realm), discard=discard):
         typer.echo(line)
 
 
@@ -434,7 +447,7 @@ def _tell_import(lines: Sequence[str], *, failed: bool) -> None:
         raise typer.Exit(1)
 
 
-rules = typer.Typer(help="Rules: list, show, history, undo.", no_args_is_help=True)
+rules = typer.Typer(help="Rules: list, show, history, undo, backtest.", no_args_is_help=True)
 cli.add_typer(rules, name="rules")
 
 RuleName = Annotated[str, typer.Argument(help="The rule's name, as `rules list` shows it first.")]
@@ -479,6 +492,45 @@ def rules_undo(
     from command.app.rules import undo_rule
 
     typer.echo(undo_rule(_settings(config), _realm(realm), rule, version, reason=reason))
+
+
+@rules.command("backtest")
+def rules_backtest(
+    rule: RuleName,
+    begin: Annotated[str, typer.Option("--from", help="2026-11-22T18:00 (Japan's time) or 2026-11-22T09:00Z.")],
+    end: Annotated[str, typer.Option("--to", help="Where it ends, written likewise.")],
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of a setting, as in after_s=3600; may be repeated.")
+    ] = None,
+    warm_up_hours: Annotated[
+        float, typer.Option(help="How much earlier it begins, to know who is where.", min=0, max=168)
+    ] = 6.0,
+    config: Config = None,
+    realm: RealmName = "live",
+    as_json: AsJson = False,
+) -> None:
+    """Run a rule again over stored history, with other settings, and say what would have been otherwise.
+
+    Nothing of the realm is changed: it runs in a realm of its own, which is dropped at the end.
+    """
+    from command.app.rules import backtest_json, backtest_lines, run_backtest
+
+    settings = _settings(config)
+    done = run_backtest(
+        settings,
+        _realm(realm),
+        rule,
+        begin=begin,
+        end=end,
+        changes=change or [],
+        warm_up_hours=warm_up_hours,
+        say=_say,
+    )
+    if as_json:
+        typer.echo(json.dumps(backtest_json(done), ensure_ascii=False))
+        return
+    for line in backtest_lines(done, settings.language):
+        typer.echo(line)
 
 
 facilities = typer.Typer(help="Facilities: bring them in from a file.", no_args_is_help=True)
@@ -541,7 +593,7 @@ def doctor(config: Config = None) -> None:
 
 @cli.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="intake, alert-latency, console or storm.")],
+    name: Annotated[str, typer.Argument(help="intake, alert-latency, console, relay or storm.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure one thing beside its peer, from a checkout. Figures and their commands are in docs/performance.md."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from alerts.fence_rule import NOT_BELIEVED
 from alerts.fences import KindWord
@@ -41,6 +41,11 @@ class Watch(BaseModel):
     after_s: float = Field(gt=0, le=2_592_000)
     severity: SeverityWord | None = None
     """None: the rule's."""
+
+    @field_serializer("subjects", "kinds", when_used="json")
+    def _in_order(self, words: frozenset[str]) -> list[str]:
+        """A set has no order, and two dumps of the same settings must be equal."""
+        return sorted(words)
 
     @model_validator(mode="after")
     def _names_someone(self) -> Self:

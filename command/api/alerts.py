@@ -309,7 +309,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
     """An alert with its texts in the reader's language; times are ISO 8601 UTC."""
     told = console.explained(alert, language)
     position = alert.position
-    silence = console.silence_of(alert)
+    silence, call = console.silence_of(alert), alert.call
     incident = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     return {
         "alert_id": str(alert.alert_id),
@@ -344,6 +344,16 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
             "reason": alert.escalation_reason,
             "from": alert.rule_severity.word,
         },
+        "called": None
+        if call is None
+        else {
+            "login": None if call.everybody else call.login,
+            "name": None if call.everybody else call.name,
+            "team": None if call.everybody else call.team,
+            "step": call.step,
+            "since": _iso(call.at_us),
+        },
+        "next_call_at": _iso(console.next_call_at_us(alert)),
         "silenced": None
         if silence is None
         else {"silence_id": str(silence.silence_id), "until": _iso(silence.expires_at_us)},

@@ -7,6 +7,7 @@ from typing import Final
 from alerts.engine import BadRuleConfig
 from alerts.policy import BadPolicy
 from command.bus import BrokerUnavailable
+from command.operations.backtest import BacktestRefused
 from command.operations.drill import BadPorts, UnknownScenario
 from command.operations.imports import PlaceRefused
 from command.operations.keys import BadKey
@@ -24,6 +25,7 @@ from sensors.recordings import BadRecording
 MENDABLE: Final = (
     AlreadyRunning,
     PlaceRefused,
+    BacktestRefused,
     BadAccount,
     BadFile,
     BadKey,

@@ -23,6 +23,7 @@ from command.app.drilling import drill_name, ports_file
 from command.app.logs import configure_logging
 from command.app.program import LOG_DIR_VARIABLE, opened
 from command.app.sources import make_feeds
+from command.app.team_users import passwords_of
 from command.domain.clock import Clock, ScenarioClock, SystemClock
 from command.domain.realm import Realm
 from command.i18n import text
@@ -31,6 +32,7 @@ from command.operations.drill import free_drill_ports, load_scenario
 from command.operations.drills.scenario import Scenario
 from command.operations.people import AccountRules, Accounts
 from command.operations.realms import open_realm
+from command.operations.team_access import provision
 from command.services import Child, Endpoints, PrivateServers, Supervisor, delete_vhost, ensure_services, ensure_vhost
 from command.services.process import recall, stop
 from command.settings import BadSettings, Settings, asset_kind
@@ -202,6 +204,9 @@ def _prepare(
     if scenario is not None:
         _mark(settings, realm).touch()
     _save_places(plan, engine, running)
+    if settings.amqp_url is None:
+        teams = [team.name for team in settings.teams]
+        provision(endpoints, realm, teams, passwords=passwords_of(settings, None))
     return Accounts(engine, rules=AccountRules()).ensure_first_admin()
 
 

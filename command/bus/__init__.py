@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from command.bus.broker import BrokerUnavailable, TopologyMismatch
 from command.bus.consumer import Consumer, Message
-from command.bus.dead_letters import republish_dead_letters
+from command.bus.dead_letters import DeadResponse, dead_responses, republish_dead_letters
 from command.bus.declare import declare_topology, remove_bindings
 from command.bus.depths import QueueDepth, QueueWatch, queue_depths
 from command.bus.publisher import (
@@ -57,6 +57,7 @@ __all__ = [
     "Binding",
     "BrokerUnavailable",
     "Consumer",
+    "DeadResponse",
     "Message",
     "Outcome",
     "OutcomeKind",
@@ -68,6 +69,7 @@ __all__ = [
     "Topology",
     "TopologyMismatch",
     "alert_topology",
+    "dead_responses",
     "declare_topology",
     "heartbeat_queue",
     "observation_topology",

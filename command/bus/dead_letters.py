@@ -1,24 +1,62 @@
-"""What clients refused, back to the queues that it came from."""
+"""What clients refused, back to the queues that it came from; and answers that dispatch did not believe."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pika
 from pika.exceptions import NackError, UnroutableError
 
 from command.bus.declare import short_connection
-from command.bus.topology import ALERT_DEAD_LETTERS
+from command.bus.topology import ALERT_DEAD_LETTERS, RESPONSE_DEAD_LETTERS
 
 _TEAM_QUEUE: Final = re.compile(r"team\.[a-z0-9-]{1,40}\.(?:critical|high|medium|low)")
-_DEATHS: Final = (
+_OF_THE_WAY_HERE: Final = (
     "x-death",
     "x-first-death-queue",
     "x-first-death-exchange",
     "x-first-death-reason",
     "x-delivery-count",
+    "CC",  # the further keys by which it came: it goes back to one queue
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadResponse:
+    """An answer that was not believed. user_id: who sent it, by the broker's word; None where nobody was named."""
+
+    user_id: str | None
+    routing_key: str
+    sent_at_s: int | None
+    body: bytes
+
+
+def dead_responses(amqp_url: str, vhost: str, *, discard: bool) -> list[DeadResponse]:
+    """What is in the responses' dead-letter queue, the oldest first; taken out of it where `discard`, else left there.
+
+    Raises BrokerUnavailable.
+    """
+    found = []
+    with short_connection(amqp_url, vhost, name="mizugiwa dead letters") as connection:
+        channel = connection.channel()
+        for _ in range(channel.queue_declare(RESPONSE_DEAD_LETTERS, passive=True).method.message_count):
+            method, properties, body = channel.basic_get(RESPONSE_DEAD_LETTERS)
+            if method is None:
+                break
+            routed = (properties.headers or {}).get("x-death", [{}])[0].get("routing-keys", [method.routing_key])
+            found.append(
+                DeadResponse(
+                    user_id=properties.user_id,
+                    routing_key=str(routed[0]),
+                    sent_at_s=properties.timestamp,
+                    body=body,
+                )
+            )
+            if discard:
+                channel.basic_ack(method.delivery_tag)
+    return found  # what was not acknowledged goes back when the connection closes
 
 
 def republish_dead_letters(amqp_url: str, vhost: str) -> tuple[int, int]:
@@ -58,7 +96,7 @@ def _give_back(channel: Any, properties: Any, body: bytes) -> bool:
         type=properties.type,
         timestamp=properties.timestamp,
         app_id=properties.app_id,
-        headers={name: value for name, value in headers.items() if name not in _DEATHS} or None,
+        headers={name: value for name, value in headers.items() if name not in _OF_THE_WAY_HERE} or None,
     )
     try:
         channel.basic_publish("", queue, body, again, mandatory=True)

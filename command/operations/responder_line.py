@@ -29,6 +29,15 @@ def _degrees_minutes(degrees: float, width: int, signs: str) -> str:
     return f"{whole:0{width}d}-{rest // 100:02d}.{rest % 100:02d}{signs[degrees < 0]}"
 
 
+def called_words(body: Mapping[str, Any], language: str) -> str:
+    """Whom a message says that the operations centre called last; nothing where it says nobody."""
+    called = body.get("called")
+    if called is None:
+        return ""
+    name = called["name"] or text(language, "watch.everybody")
+    return name if called["team"] is None else text(language, "watch.of_team", name=name, team=called["team"])
+
+
 def alert_line(body: Mapping[str, Any], language: str) -> str:
     """The line for a body that met the schema."""
     where = _where(body, language)
@@ -37,7 +46,8 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
     event = ""
     if body["event"] != AlertEventKind.OPENED:
         by = (body["acknowledged"] or {"by": ""})["by"]
-        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by)
+        who = called_words(body, language)
+        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by, who=who)
     kind = Realm.parse(body["realm"]).kind
     return clean(
         text(
@@ -97,7 +107,8 @@ def member_lines(body: Mapping[str, Any], language: str) -> list[str]:
 def _member_line(member: Mapping[str, Any], language: str) -> str:
     event = ""
     if member["event"] != AlertEventKind.OPENED:
-        key = "respond.group.acknowledged" if member["event"] == "acknowledged" else f"respond.event.{member['event']}"
+        short = member["event"] in ("acknowledged", "called")  # who did, and who is called, their own messages say
+        key = f"respond.{'group' if short else 'event'}.{member['event']}"
         event = text(language, key, revision=member["revision"])
     return text(
         language,

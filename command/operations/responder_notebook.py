@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from command.operations.responder_members import MEMBER_OF
+
 KEEP_ALERTS: Final = 5_000
 KEEP_ANSWERS: Final = 5_000
 _TABLES: Final = """
@@ -26,6 +28,8 @@ CREATE TABLE IF NOT EXISTS answer (
 );
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_KEEP: Final = "INSERT OR REPLACE INTO alert VALUES (?, ?, ?)"
+_KEEP_IF_NEW: Final = "INSERT OR IGNORE INTO alert VALUES (?, ?, ?)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +70,24 @@ class Notebook:
         self._file.close()
 
     def keep_alert(self, body: Mapping[str, Any]) -> bool:
-        """Write a revision down; whether it is higher than all that were known of its alert."""
+        """Write a revision down; whether it is higher than all that were known of its alert.
+
+        A revision that is known and was recorded at another time is of another run: a drill that began anew, a centre
+        that went back to a copy. Then what was known of the alert, and what we said to it, is forgotten.
+        """
+        known = self._one(
+            "SELECT body FROM alert WHERE alert_id = ? AND revision = ?", body["alert_id"], body["revision"]
+        )
+        kept = None if known is None else json.loads(known)
+        partly = MEMBER_OF in body or (kept is not None and MEMBER_OF in kept)  # and says nothing of its recording
+        if kept is not None and not partly and kept["recorded_at"] != body["recorded_at"]:
+            with self._file:
+                for table in ("alert", "answer"):
+                    self._file.execute(f"DELETE FROM {table} WHERE alert_id = ?", (body["alert_id"],))  # noqa: S608 - ours
         highest = self._one("SELECT max(revision) FROM alert WHERE alert_id = ?", body["alert_id"])
         with self._file:
             self._file.execute(
-                "INSERT OR IGNORE INTO alert VALUES (?, ?, ?)",
+                _KEEP_IF_NEW if MEMBER_OF in body else _KEEP,
                 (body["alert_id"], body["revision"], json.dumps(body, ensure_ascii=False)),
             )
         return highest is None or body["revision"] > highest
@@ -130,7 +147,7 @@ class Notebook:
             for body, result, why in rows
         ]
 
-    def _one(self, query: str, *values: str) -> Any:
+    def _one(self, query: str, *values: object) -> Any:
         row = self._file.execute(query, values).fetchone()
         return None if row is None else row[0]
 

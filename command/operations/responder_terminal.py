@@ -14,7 +14,7 @@ from datetime import datetime
 from time import monotonic, time_ns
 from typing import Any, ClassVar, Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
@@ -32,7 +32,8 @@ from command.domain.realm import Realm
 from command.domain.response import COMMENT_LIMIT, NEEDS_COMMENT, RESPONDER_LIMIT, ResponseKind, TeamState
 from command.i18n import text
 from command.i18n.times import JST, jst
-from command.operations.responder_line import clean, position_text
+from command.operations.responder_line import called_words, clean, position_text
+from command.operations.responder_members import MEMBER_OF
 from command.operations.responder_watch import Look, Watch, state_of
 
 LOOK_EVERY_S: Final = 0.25
@@ -46,7 +47,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "medium": "yellow",
     "low": "steel_blue1",
 }
-_WIDTHS: Final = (8, 5, 27, 20, 10)
+_WIDTHS: Final = (11, 5, 24, 20, 10)
 """Columns of the list in cells; with what stands between them they fit in 80."""
 
 
@@ -234,10 +235,10 @@ class Terminal(App[None]):
         for name, width in zip(("severity", "time", "what", "where", "ours"), _WIDTHS, strict=True):
             table.add_column(self.t(f"terminal.column.{name}"), width=width, key=name)
 
-    def _show_list(self, look: Look) -> None:
+    def _show_list(self, look: Look, *, chosen: str | None = None) -> None:
         """The cursor stays on its alert, whatever comes above it."""
         table = self.query_one(DataTable)
-        chosen = self._chosen_id()
+        chosen = chosen or self._chosen_id()
         table.clear()
         bodies = self._open(look)
         self._ids = [body["alert_id"] for body in bodies]
@@ -257,10 +258,10 @@ class Terminal(App[None]):
         over = "dim " if body["cleared_at"] is not None else ""
         cells = (word, f"{opened:%H:%M}", what, where, self._ours(body))
         styles = (over + _STYLES[severity], over, over, over, over + "bold")
-        return [
-            Text(set_cell_size(clean(cell), width) if cell_len(cell) > width else clean(cell), style=style.strip())
-            for cell, width, style in zip(cells, _WIDTHS, styles, strict=True)
-        ]
+        row = [Text(clean(cell), style=style.strip()) for cell, style in zip(cells, styles, strict=True)]
+        for cell, width in zip(row, _WIDTHS, strict=True):
+            cell.truncate(width, overflow="ellipsis")
+        return row
 
     def _ours(self, body: Mapping[str, Any]) -> str:
         """Where we stand, in a word."""
@@ -288,8 +289,9 @@ class Terminal(App[None]):
             ),
             (self.t("terminal.because", because=body["because"][language]), ""),
         ]
-        where = position_text(place["lon"], place["lat"]) if place else self.t("respond.no_position")
-        lines.append((self.t("terminal.where", where=f"{area['name'][language] if area else ''} {where}".strip()), ""))
+        named = [area["name"][language] if area else "", body.get("place", {}).get(language, "")]
+        named.append(position_text(place["lon"], place["lat"]) if place else self.t("respond.no_position"))
+        lines.append((self.t("terminal.where", where=" ".join(filter(None, named))), ""))
         lines.append(
             (self.t("terminal.opened", time=_clock(body["opened_at"]), observed=_clock(body["observed_at"])), "")
         )
@@ -301,6 +303,9 @@ class Terminal(App[None]):
                 "terminal.acknowledged", who=seen["by"], time=_clock(seen["at"]), comment=seen["comment"] or ""
             )
             lines.append((words, ""))
+        elif (called := body.get("called")) is not None:
+            who, time = called_words(body, language), _clock(called["since"])
+            lines.append((self.t("terminal.called", who=who, time=time, n=called["step"]), "bold"))
         for each in body.get("responses", ()):
             words = self.t(
                 "terminal.team",
@@ -312,8 +317,13 @@ class Terminal(App[None]):
             )
             lines.append((words, "bold" if each["team"] == self._watch.team else ""))
         lines += self._own(body)
+        grouped = body.get("grouped")
+        if grouped is not None:
+            counts = {name: grouped[name] for name in ("open", "cleared", "more")}
+            lines.append((self.t("terminal.grouped", **counts), "dim"))
         for name, value in unknown_fields(body, kind=ALERT).items():
-            lines.append((self.t("terminal.more", name=name, value=value), "dim"))
+            if name != MEMBER_OF:
+                lines.append((self.t("terminal.more", name=name, value=value), "dim"))
         return _joined(lines)
 
     def _own(self, body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -447,10 +457,12 @@ class Terminal(App[None]):
 
     def action_language(self) -> None:
         self._language = "en" if self._language == "ja" else "ja"
+        chosen = self._chosen_id()
         self._name_keys()
         self._columns()
-        self._shown_number = -1
-        self._refresh_all()
+        self._show_list(self._look, chosen=chosen)
+        self._show_detail()
+        self._show_head(self._look)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:

@@ -43,6 +43,8 @@ from command.domain.alert import Severity
 from command.domain.realm import Realm
 from command.domain.response import Response, ResponseKind, TeamState
 from command.operations.respond import HEARTBEAT_LATE_S
+from command.operations.responder_line import is_repeat
+from command.operations.responder_members import MEMBER_OF, told_of
 from command.operations.responder_notebook import Answer, Notebook, severities_first
 
 AGAIN_AFTER_S: Final = 30.0
@@ -113,7 +115,8 @@ class Watch:
         self._heard_at_s = self._apart_since_s = monotonic_s()
         self._sent_at_s: dict[str, float] = {}
         self._consumer: Consumer | None = None
-        self._thread = threading.Thread(target=self._run, name="responder watch", daemon=True)
+        self._broken: str | None = None
+        self._thread = threading.Thread(target=self._guarded, name="responder watch", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -129,7 +132,7 @@ class Watch:
         """What there is to see now."""
         with self._lock:
             now_s, consumer = self._monotonic_s(), self._consumer
-            connected = consumer is not None and consumer.connected
+            connected = self._broken is None and consumer is not None and consumer.connected
             standing_by = consumer is not None and consumer.standing_by
             heard_s = None if standing_by else now_s - self._heard_at_s
             return Look(
@@ -137,8 +140,8 @@ class Watch:
                 alerts=tuple(severities_first(list(self._alerts.values()))),
                 connected=connected,
                 standing_by=standing_by,
-                away=not connected and now_s - self._apart_since_s > self._patience_s,
-                trouble=None if consumer is None else consumer.trouble,
+                away=not connected and (self._broken is not None or now_s - self._apart_since_s > self._patience_s),
+                trouble=self._broken or (None if consumer is None else consumer.trouble),
                 heard_s=heard_s,
                 silent=heard_s is not None and heard_s > self._late_s,
                 state=self._state,
@@ -196,6 +199,14 @@ class Watch:
             self._waiting += 1
             self._number += 1
 
+    def _guarded(self) -> None:
+        """A watch that ends by a defect must not look like a quiet night."""
+        try:
+            self._run()
+        except Exception as exc:
+            self._broken = f"{type(exc).__name__}: {exc}"
+            raise
+
     def _run(self) -> None:
         queues = [
             heartbeat_queue(self.team),
@@ -249,16 +260,22 @@ class Watch:
             self._state = state
             self._number += 1
 
-    def _take_alert(self, body: Mapping[str, Any]) -> None:
-        if not self._notebook.keep_alert(body):
-            return
-        before = self._alerts.get(body["alert_id"])
-        self._alerts[body["alert_id"]] = dict(body)
-        worse = before is None or before["severity"] != "critical"
-        self._bells += body["severity"] == "critical" and worse and body["cleared_at"] is None
-        for stands in body.get("responses", ()):
-            if stands["team"] == self.team and self._notebook.settle(stands["response_id"], result="accepted"):
-                self._waiting = len(self._notebook.waiting())
+    def _take_alert(self, message: Mapping[str, Any]) -> None:
+        """Every alert that the message tells of."""
+        for body in told_of(message, self._alerts.get):
+            news = self._notebook.keep_alert(body)
+            before = self._alerts.get(body["alert_id"])
+            whole = before is not None and MEMBER_OF in before and MEMBER_OF not in body
+            if not news and not (whole and before is not None and body["revision"] == before["revision"]):
+                continue
+            self._alerts[body["alert_id"]] = dict(body)
+            worse = before is None or before["severity"] != "critical"
+            self._bells += body["severity"] == "critical" and worse and body["cleared_at"] is None
+            for stands in body.get("responses", ()):
+                if stands["team"] == self.team:
+                    self._notebook.settle(stands["response_id"], result="accepted")
+        self._bells += is_repeat(message)
+        self._waiting = len(self._notebook.waiting())
         self._number += 1
 
     def _take_reply(self, body: Mapping[str, Any]) -> None:

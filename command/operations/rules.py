@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,7 @@ from command.operations.people import Permission, Person
 from command.store.areas import latest_areas
 from command.store.audit import append_audit
 from command.store.engine import realm_session
+from command.store.jsonb import json_text
 from command.store.rules import (
     RuleVersion,
     current_rules,
@@ -272,7 +274,8 @@ def sparse(config: RuleConfig) -> dict[str, Any]:
 
 def _checked(session: Session, rule: str, config: Mapping[str, Any]) -> RuleConfig:
     try:
-        return rule_class(rule).Config.model_validate(dict(config))
+        # as it will be kept: without what the store cannot hold
+        return rule_class(rule).Config.model_validate(json.loads(json_text(dict(config))))
     except UnknownRule as exc:
         raise UnknownRuleName("unknown", rule=rule) from exc
     except ValidationError as exc:

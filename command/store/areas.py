@@ -48,6 +48,12 @@ def areas_called(session: Session, slugs: Collection[str]) -> list[Area]:
     return [_area(row) for row in session.execute(of_these.ext(distinct_on(AREA_VERSION.c.slug)))]
 
 
+def every_area_version(session: Session, *, before_us: int) -> list[Area]:
+    """Every version of every area that was in force before a time, in the order in which they came to be."""
+    then = select(AREA_VERSION).where(AREA_VERSION.c.valid_from < before_us)
+    return [_area(row) for row in session.execute(then.order_by(AREA_VERSION.c.valid_from, AREA_VERSION.c.revision))]
+
+
 def area_versions(session: Session, slug: str, *, limit: int) -> list[Area]:
     """The versions of one area, newest first; [] where there never was one."""
     of_one = select(AREA_VERSION).where(AREA_VERSION.c.slug == slug)
@@ -68,6 +74,13 @@ def area_as_of(session: Session, slug: str, at_us: int) -> Area | None:
     row = session.execute(then).one_or_none()
     row = row or session.execute(versions.order_by(AREA_VERSION.c.version).limit(1)).one_or_none()
     return None if row is None else _area(row)
+
+
+def area_changes(session: Session, since_us: int, until_us: int) -> list[Area]:
+    """Every version that holds from a time in between on, first to last."""
+    begun = AREA_VERSION.c.valid_from
+    query = select(AREA_VERSION).where(begun >= since_us, begun < until_us).order_by(AREA_VERSION.c.revision)
+    return [_area(row) for row in session.execute(query)]
 
 
 def areas_revision(session: Session) -> int:

@@ -107,6 +107,19 @@ class Columnar:
             for c in self.columns
         )
 
+    def with_numbers(self, alias: str) -> sql.Composed:
+        """The columns of a table as plain numbers and bytes, in the order of the dtype: for a row here and there."""
+
+        def written(column: _Column) -> sql.Composable:
+            name = sql.Identifier(alias, column.name)
+            if column.is_time:
+                return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(name)
+            if column.sql_type == "uuid":
+                return sql.SQL("uuid_send({})").format(name)
+            return sql.SQL("coalesce({}, 'NaN')" if column.is_float else "{}").format(name)
+
+        return _listed(written(column) for column in self.columns)
+
     @cached_property
     def _record(self) -> np.dtype[np.void]:
         fields: list[tuple[str, str]] = [("fields", ">i2")]

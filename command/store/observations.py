@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +21,8 @@ from command.store.partitions import ensure_days
 
 OBSERVATION_ROWS: Final = Columnar(OBSERVATION_DTYPE)
 MAX_READ_ROWS: Final = 100_000
+
+READ_AT_ONCE: Final = 20_000
 
 _KEY: Final = np.dtype([("observed_at", ">i8"), ("observation_id", "V16")])
 """What the INSERT gives back of each new row, as PostgreSQL's binary output has it."""
@@ -56,6 +61,17 @@ _READ: Final = (
         """
     )
     .format(OBSERVATION_ROWS.with_nan("o"))
+    .as_bytes(None)
+)
+_REPLAY: Final = (
+    sql.SQL(
+        """
+        SELECT {}, (extract(epoch FROM recorded_at) * 1000000)::bigint, source, attributes
+        FROM observation o WHERE observed_at >= %s AND observed_at < %s
+        ORDER BY recorded_at, source, observed_at, observation_id
+        """
+    )
+    .format(OBSERVATION_ROWS.with_numbers("o"))
     .as_bytes(None)
 )
 
@@ -106,3 +122,37 @@ def observations_between(session: Session, *, from_us: int, to_us: int, limit: i
         bound(to_us),
         min(limit, MAX_READ_ROWS),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredBatch:
+    """Observations of one source that were recorded together, with their attributes; see `stored_batches`."""
+
+    recorded_at_us: int
+    batch: ObservationBatch
+
+
+def stored_batches(session: Session, *, from_us: int, to_us: int) -> Iterator[StoredBatch]:
+    """What was observed from from_us on and before to_us, as it came in: in the order of recording, a batch a source.
+
+    Read through a cursor of the server, so that an hour of a busy sea needs no more memory than READ_AT_ONCE rows. The
+    session may not be used for anything else meanwhile.
+    """
+    connection = driver_connection(session)
+    with connection.cursor(name="stored_batches", binary=True) as cursor:
+        cursor.itersize = READ_AT_ONCE
+        cursor.execute(_REPLAY, (bound(from_us), bound(to_us)))
+        while rows := cursor.fetchmany(READ_AT_ONCE):
+            yield from _grouped(rows)
+
+
+def _grouped(rows: list[tuple[Any, ...]]) -> Iterator[StoredBatch]:
+    width = len(OBSERVATION_ROWS.columns)
+    for (recorded_at_us, source), group in groupby(rows, key=lambda row: (row[width], row[width + 1])):
+        together = list(group)
+        values = np.array([row[:width] for row in together], dtype=OBSERVATION_DTYPE)
+        attributes = {i: row[width + 2] for i, row in enumerate(together) if row[width + 2]}
+        yield StoredBatch(
+            recorded_at_us=recorded_at_us,
+            batch=ObservationBatch(source=source, rows=values, attributes=attributes),
+        )

@@ -109,7 +109,7 @@ def test_the_fleets_datagrams_say_who_where_and_which_report() -> None:
 
 
 def test_a_benchmark_that_is_none_is_told_with_those_there_are() -> None:
-    with pytest.raises(BadSettings, match=r"choose from alert-latency, console, intake"):
+    with pytest.raises(BadSettings, match=r"choose from alert-latency, console, intake, relay"):
         run_bench("speed")
 
 
@@ -152,3 +152,13 @@ def test_each_vessel_enters_once_and_its_report_before_is_outside() -> None:
                     lons = [pyais.decode(r.line).asdict()["lon"] for r in (before, report)]
                     assert lons[0] < west < lons[1]
     assert entered == 2 * 2 * 10
+
+
+def test_relay_marks_every_row_once_its_message_is_in_a_queue_and_each_alert_reaches_the_team() -> None:
+    told = load_bench("relay")(deliveries=240, seconds=1, per_second=40)
+    ours, peer = told["ours"], told["peer"]
+    assert ours["marked"] == ours["queued"] == 240
+    assert ours["per_s"] > 0
+    assert peer["per_s"] > 0
+    assert ours["latency"]["alerts"] == 40
+    assert 0 < ours["latency"]["p50_ms"] <= ours["latency"]["p99_ms"] <= ours["latency"]["max_ms"]

@@ -33,6 +33,7 @@ from command.bus import (
     team_user,
 )
 from command.bus.broker import connection_parameters
+from command.cli import main
 from command.domain.alert import Finding, FindingKind, Severity
 from command.domain.clock import SystemClock
 from command.domain.realm import Realm
@@ -42,7 +43,8 @@ from command.operations.keys import BadKey
 from command.operations.team_access import Change, Provisioned, password_file, provision
 from command.services import BrokerUsers, Endpoints, ServiceMissing
 from command.store.alerts import get_alert, record_findings
-from command.store.engine import make_engine, realm_session
+from command.store.audit import list_audit
+from command.store.engine import make_engine, realm_session, shared_session
 from command.store.migrations import ensure_realm, migrate
 
 
@@ -169,6 +171,53 @@ def test_a_teams_user_reads_its_own_queues_answers_under_its_own_name_and_can_do
     with pytest.raises(ProbableAccessDeniedError):
         pika.BlockingConnection(connection_parameters(teams.url(mine), vhost, name="test"))
     assert queue_depths(teams.endpoints.amqp_url, teams.realm.vhost, [RESPONSES])[RESPONSES].ready == 1
+
+
+def test_the_command_line_provisions_without_telling_a_password_and_shows_what_was_refused(
+    teams: Teams,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = make_engine(database_url)
+    migrate(engine)
+    ensure_realm(engine, teams.realm, clock=None)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("AMQP_URL", teams.endpoints.amqp_url)
+    monkeypatch.setenv("AMQP_MANAGEMENT_URL", teams.endpoints.management_url or "")
+    monkeypatch.setenv("MIZUGIWA_DATA_DIR", str(tmp_path / "data"))
+    config = tmp_path / "mizugiwa.toml"
+    config.write_text(f"[[teams]]\nname = '{teams.mine}'\n")
+
+    def told(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["broker", *words, "--config", str(config), "--realm", teams.realm.name])
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    # when somebody looks, and then does it
+    assert f"{team_user(teams.mine)}: would be: user made" in told("provision", "--dry-run")
+    done = told("provision")
+    file = tmp_path / "data" / "keys" / "teams" / f"{team_user(teams.mine)}.password"
+    assert f"password of team {teams.mine}: {file}" in done
+    assert file.read_text() not in done
+    # and an answer was not believed
+    declare_topology(teams.endpoints.amqp_url, teams.realm.vhost, dispatch.dispatch_topology([Team(name=teams.mine)]))
+    admin = connection_parameters(teams.endpoints.amqp_url, teams.realm.vhost, name="test")
+    connection = pika.BlockingConnection(admin)
+    connection.channel().basic_publish("", RESPONSE_DEAD_LETTERS, "偽の応答\u001b[31m".encode())
+    connection.close()
+    # then it is shown until it is discarded
+    for words in (["refused"], ["refused", "--discard"]):
+        shown = told(*words)
+        assert "(no user)" in shown
+        assert "偽の応答?[31m" in shown
+    assert told("refused") == "0 answers refused\n"
+    with shared_session(engine) as session:
+        actions = {entry.action for entry in list_audit(session, limit=10, target=teams.realm.vhost)}
+    assert actions == {"broker.provisioned", "responses.discarded"}
+    engine.dispose()
 
 
 def test_an_answer_goes_from_a_teams_user_through_dispatch_to_the_alert_and_back(

@@ -19,6 +19,14 @@ from maps.reference import reference_facilities
 AXE = Path("dashboards", "map", "node_modules", "axe-core", "axe.min.js")
 
 WATCH = {"name": "w", "area": "bay", "who_ja": "艇", "who_en": "boat", "subjects": ["mmsi:431000001"], "after_s": 60}
+OWN_RULE = {
+    "name_ja": "夜間の着岸疑い",
+    "name_en": "Night landing",
+    "when": [
+        {"conditions": [{"fact": "coast"}, {"fact": "sun"}]},
+        {"needs": "any", "conditions": [{"fact": "identity"}]},
+    ],
+}
 RUN_AXE = """
 async () => {
   const found = [];
@@ -80,8 +88,9 @@ def test_no_page_of_the_people_has_a_finding(
         put_rule(session, "geofence_absence", {"watches": [WATCH]}, "settings", 1)
         put_rule(session, "geofence_dwell", {}, "settings", 1)
         put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="演習")
-    rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence")
-    for path in ("/account", "/account/second", "/people", "/deliveries", *rules, "/password"):
+        put_rule(session, "conditions_night", OWN_RULE, "mori", 2, by_person=True, reason="演習")
+    rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence", "/rules/conditions_night")
+    for path in ("/account", "/account/second", "/people", *rules, "/deliveries", "/watch", "/handover", "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)
@@ -181,6 +190,14 @@ def test_triage_of_many_alerts_has_no_finding(
     page.keyboard.press("x")
     expect(page.locator(".mz-evidence")).to_be_visible()
     examined.look("the evidence")
+    page.keyboard.press("Escape")
+    page.click("#alert-acts [data-act=respond]")
+    page.select_option("#respond-kind", "accept")
+    page.click("#respond-form-send")
+    page.click("#detail .answers summary")
+    page.click("#alert-acts [data-act=respond]")
+    expect(page.locator("#respond-team")).to_be_focused()
+    examined.look("the answers of the teams, and the form of another")
     page.keyboard.press("Escape")
     # then axe has nothing to say
     assert not examined.findings, "\n".join(examined.findings)

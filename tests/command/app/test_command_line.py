@@ -21,6 +21,7 @@ from command.store.areas import put_area
 from command.store.engine import make_engine, realm_session, shared_session
 from command.store.facilities import save_shipped
 from command.store.migrations import ensure_realm, migrate
+from command.store.rules import put_rule
 from maps.reference import reference_facilities
 
 
@@ -195,3 +196,30 @@ def test_a_person_is_limited_to_areas_of_any_realm_and_to_none_that_there_is_not
     assert "--whole-coast" in run(folder, "users", "scope", "mori", settings=addresses).stderr
     # and the whole coast is theirs again
     assert run(folder, "users", "scope", "mori", "--whole-coast", settings=addresses).stdout == "mori\twhole coast\n"
+
+
+def test_rules_are_listed_shown_told_and_undone_at_the_terminal(
+    folder: Path, endpoints: Endpoints, database_url: str
+) -> None:
+    # given a rule of the settings file that an officer has changed
+    engine, live = make_engine(database_url), Realm.parse("live")
+    migrate(engine)
+    ensure_realm(engine, live, clock=None)
+    with realm_session(engine, live) as session:
+        put_rule(session, "geofence_dwell", {}, "settings", 1)
+        put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="ferry")
+    engine.dispose()
+    addresses = f'database_url = "{database_url}"\namqp_url = "{endpoints.amqp_url}"\nlanguage = "en"\n'
+    # when the administrator looks at it, it says what holds, who decided it and what that changed
+    listed = run(folder, "rules", "list", settings=addresses)
+    assert listed.stdout.split("\t")[:4] == ["geofence_dwell", "Geofence dwell", "On", "v2"], listed.stderr
+    assert "after_s\tA dwell after\t1 h" in run(folder, "rules", "show", "geofence_dwell", settings=addresses).stdout
+    # when they bring the older version back, the history has all three
+    undone = run(folder, "rules", "undo", "geofence_dwell", "1", "--reason", "no ferry", settings=addresses)
+    assert (undone.returncode, undone.stdout.split("\t")[0]) == (0, "v3"), undone.stderr
+    history = run(folder, "rules", "history", "geofence_dwell", settings=addresses).stdout.splitlines()
+    assert [line.split("\t")[0] for line in history if not line.startswith(" ")] == ["v3", "v2", "v1"]
+    assert "    A dwell after: 30 min → 1 h" in history
+    # and what cannot be run again is one line
+    wrong = run(folder, "rules", "backtest", "geofence_dwell", "--from", "soon", "--to", "later", settings=addresses)
+    assert (wrong.returncode, wrong.stderr.count("\n"), "2026-11-22T18:00" in wrong.stderr) == (2, 1, True)

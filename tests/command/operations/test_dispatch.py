@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -80,6 +81,10 @@ class Ops:
     def unconfirmed(self) -> list[Delivery]:
         with realm_session(self.engine, self.realm) as session:
             return pending_deliveries(session, 1_000)
+
+    def all(self) -> list[Delivery]:
+        with realm_session(self.engine, self.realm) as session:
+            return list_deliveries(session, set(DeliveryState), limit=100)
 
     def dead(self) -> list[Delivery]:
         with realm_session(self.engine, self.realm) as session:
@@ -461,6 +466,58 @@ def receiving(port: int, heard: list[str], statuses: list[int]) -> Iterator[None
         yield
         server.shutdown()
         thread.join()
+
+
+CHILD_WITH_WEBHOOK = """
+import sys, threading
+from alerts.channel import ChannelSetup
+from alerts.channels.webhook import WebhookConfig
+from command.bus import Team
+from command.domain.clock import SystemClock
+from command.domain.realm import Realm
+from command.operations.dispatch import run
+from command.store.engine import make_engine
+database_url, amqp_url, realm, url, key = sys.argv[1:]
+config = WebhookConfig(name="prefecture", serves="exercises", url=url, timeout_s=60.0)
+run(engine=make_engine(database_url), database_url=database_url, amqp_url=amqp_url, realm=Realm.parse(realm),
+    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event(),
+    channels=[ChannelSetup(config=config, secret=key)])
+"""
+
+
+@pytest.mark.faults
+def test_killed_while_a_receiver_answers_it_sends_again_under_the_same_identity(
+    ops: Ops, repository: Path, eventually: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    key = base64.b64encode(bytes(32)).decode()
+    (alert,) = ops.record(finding())
+    # given a receiver that takes the message and is slow to say so
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        url = f"http://127.0.0.1:{slow.getsockname()[1]}/"
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD_WITH_WEBHOOK, ops.database_url, ops.amqp_url, ops.realm.name, url, key],
+            cwd=repository,
+        )
+        try:
+            slow.settimeout(60)
+            line, _ = slow.accept()
+            with line:
+                request = line.recv(65_536).decode()
+                # when dispatch is killed before it hears
+                os.kill(child.pid, signal.SIGKILL)
+                child.wait(20)
+        finally:
+            child.kill()
+            child.wait(20)
+    first = next(row.split(": ")[1] for row in request.splitlines() if row.lower().startswith("webhook-id"))
+    # then the next dispatch sends the same, and marks it
+    port = int(url.rstrip("/").rpartition(":")[2])
+    config = WebhookConfig(name="prefecture", serves="exercises", url=url)
+    with receiving(port, heard, []), ops.dispatching(channels=[ChannelSetup(config=config, secret=key)]):
+        eventually(lambda: ops.unconfirmed() == [])
+    assert heard == [first]
+    assert alert.alert_id in {delivery.alert_id for delivery in ops.all()}
 
 
 def test_a_receiver_that_is_down_holds_up_nobody_and_what_it_missed_outlives_a_restart_and_a_refusal(

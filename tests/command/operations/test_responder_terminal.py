@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -32,6 +32,7 @@ from alerts.message import (
     REPLY,
     RESPONSE,
     DispatchState,
+    Grouped,
     alert_body,
     decode,
     encode,
@@ -203,16 +204,18 @@ def test_a_team_reads_its_alerts_worst_first_answers_and_sees_that_it_was_heard(
         assert [row[0] for row in rows(app)] == ["▲▲ 緊急", "◆ 中", "○ 低"]
         assert app.bells >= 1
         # it fits, wide characters and all, in both languages
+        await pilot.press("down")
         for _ in ("ja", "en"):
             table: DataTable[Any] = app.query_one(DataTable)
             assert table.virtual_size.width <= 80
-            assert all(cell_len(cell) <= 27 for row in rows(app) for cell in row)
+            assert all(cell_len(cell) <= 24 for row in rows(app) for cell in row)
+            assert table.cursor_row == 1
             assert max(cell_len(line) for line in said(app, "head").splitlines()) <= 80
             await pilot.press("l")
             await pilot.pause()
         assert "34-41.23N 129-26.51E" in said(app, "facts")
         # when the team accepts the critical one
-        await pilot.press("home", "2")
+        await pilot.press("up", "2")
         await pilot.press(*"03:40", "enter")
         await until(pilot, lambda: "送信待ち" in rows(app)[0][4])
         answer = await asyncio.to_thread(centre.answer)
@@ -315,6 +318,24 @@ def test_silence_is_loud_and_what_dispatch_says_of_itself_is_shown(centre: Centr
     at(centre.watch(monotonic_s=lambda: now_s[0]), play)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_that_ended_by_a_defect_does_not_look_like_a_quiet_night(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_watch: Watch, _message: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Watch, "_take", fail)
+
+    async def play(app: Terminal, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app._look.connected)
+        centre.beat()
+        await until(pilot, lambda: app.query_one("#line").has_class("bad"))
+        assert "a defect" in said(app, "line")
+
+    at(centre.watch(), play)
+
+
 def test_what_it_does_not_know_is_shown_and_nothing_fails(centre: Centre) -> None:
     centre.alert(an_alert(), grouped_with=["x-17"])
     centre.raw(b'{"schema": "urn:mizugiwa:schema:digest:1", "words": "three alerts"}')
@@ -322,6 +343,42 @@ def test_what_it_does_not_know_is_shown_and_nothing_fails(centre: Centre) -> Non
     async def play(app: Terminal, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: len(rows(app)) == 1 and "three alerts" in said(app, "told"))
         await until(pilot, lambda: "grouped_with: ['x-17']" in said(app, "facts"))
+
+    at(centre.watch(), play)
+
+
+def test_each_alert_of_a_group_stands_in_the_list_and_can_be_answered(centre: Centre) -> None:
+    lead, member = an_alert(), an_alert(Severity.LOW, subject_label="HAKATA MARU")
+    grouped = Grouped(
+        group_id=uuid.uuid4(),
+        labels={"rule": "geofence_entry"},
+        message=1,
+        repeat=False,
+        members=[lead, member],
+        more=0,
+        open_alerts=2,
+        cleared=0,
+    )
+    body = alert_body(lead, area_name=None, grouped=grouped)
+    centre.raw(encode(body, kind=ALERT))
+
+    async def play(app: Terminal, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: len(rows(app)) == 2)
+        assert "継続中 2件" in said(app, "facts")
+        await pilot.press("down")
+        await until(pilot, lambda: "「第八博多丸」とまとめて届いた" in said(app, "facts"))
+        await pilot.press("1", "enter")
+        answer = await asyncio.to_thread(centre.answer)
+        assert answer is not None
+        assert (answer["alert_id"], answer["revision"]) == (str(member.alert_id), 1)
+        # when it comes by itself as well, what it lacked is there
+        centre.alert(member)
+        await until(pilot, lambda: "34-41.23N" in said(app, "facts"))
+        # and told again, it rings
+        rung = app.bells
+        centre.raw(encode(alert_body(lead, area_name=None, grouped=replace(grouped, repeat=True)), kind=ALERT))
+        await until(pilot, lambda: app.bells > rung)
+        assert len(rows(app)) == 2
 
     at(centre.watch(), play)
 
@@ -346,6 +403,19 @@ def test_a_notebook_that_cannot_be_kept_is_told_and_the_alerts_are_shown_all_the
         body = alert_body(an_alert(), area_name=None)
         assert [notebook.keep_alert(body), notebook.keep_alert(body)] == [True, False]
         assert notebook.alerts() == [body]
+
+
+def test_a_drill_that_begins_anew_is_not_hidden_behind_what_is_known_of_the_last_one(tmp_path: Path) -> None:
+    alert = an_alert(revision=3)
+    first, again = alert_body(replace(alert, revision=1), area_name=None), alert_body(alert, area_name=None)
+    anew = {**first, "recorded_at": "2026-11-23T01:00:00.000000Z"}
+    with Notebook(tmp_path / "notebook") as notebook:
+        assert [notebook.keep_alert(body) for body in (first, again, first)] == [True, True, False]
+        notebook.put_answer({"response_id": str(uuid.uuid4()), "alert_id": str(alert.alert_id)})
+        # when revision 1 comes with another time of recording
+        assert notebook.keep_alert(anew)
+        assert notebook.alerts() == [anew]
+        assert notebook.waiting() == []
 
 
 def test_a_real_process_on_a_real_terminal_shows_an_alert_and_sends_the_answer(

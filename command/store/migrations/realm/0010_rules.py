@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "realm_0010"
-down_revision = "realm_0008"
+down_revision = "realm_0009"
 
 RULES = """
 ALTER TABLE rule_version
