@@ -127,10 +127,12 @@ class Planning:
         self._policy_file = PolicyFile(policy_file, channels=known)
         self._places = Places()
         self._forgot_us = 0
+        self._only_urgent_before = False
         self.trouble: str | None = None
 
     def round(self) -> Planned:
-        """Plan what there is; where something is pressing, that alone, so that it waits for nothing else.
+        """Plan what there is; where something is pressing, that alone, so that it waits for nothing else. Not twice in
+        a row: however much is pressing, the others go on.
 
         Raises StoreUnavailable and StoreNotMigrated; then nothing of it was kept.
         """
@@ -172,8 +174,9 @@ class Planning:
         policy_at_us = self._take_policy(session, planner, in_force, book, around)
         found = events_without_delivery(session, AT_ONCE)
         urgent = {alert.alert_id for alert in found if pressing(alert) is not None}
-        alerts = [alert for alert in found if alert.alert_id in urgent] or found
-        book.only_these = bool(urgent)
+        book.only_these = bool(urgent) and not self._only_urgent_before
+        self._only_urgent_before = book.only_these
+        alerts = [alert for alert in found if alert.alert_id in urgent] if book.only_these else found
         in_force_ids = [silence.silence_id for silence in silences]
         released = (
             ()
