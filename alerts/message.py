@@ -14,11 +14,12 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from alerts.explain import explain, subject_name
-from command.domain.alert import Alert, AlertEventKind, Severity
+from command.domain.alert import Alert, AlertEventKind, Call, Severity
 from command.domain.clock import from_us, to_us
 from command.domain.geo import Position
 from command.domain.realm import Realm, RealmKind
@@ -110,6 +111,8 @@ def event_of(alert: Alert) -> AlertEventKind:
         return AlertEventKind.ACKNOWLEDGED
     if alert.cleared_at_us is not None:
         return AlertEventKind.CLEARED
+    if alert.call is not None and alert.call.at_us == alert.recorded_at_us:
+        return AlertEventKind.CALLED
     return AlertEventKind.OPENED if alert.revision == 1 else AlertEventKind.REVISED
 
 
@@ -154,6 +157,7 @@ def alert_body(
             "by": (alert.acknowledged_by or "")[:MAX_LABEL],
             "comment": None if alert.comment is None else alert.comment[:MAX_COMMENT],
         },
+        "called": None if alert.call is None else _called(alert.call),
         "responses": [_team_response(each) for each in alert.responses],
     }
     if place is not None:
@@ -163,6 +167,17 @@ def alert_body(
     if grouped is not None:
         body["grouped"] = _grouped_body(grouped)
     return body
+
+
+def _called(call: Call) -> dict[str, Any]:
+    """Everybody is nobody in particular: then login, name and team are null."""
+    return {
+        "login": None if call.everybody else call.login[:MAX_LABEL],
+        "name": None if call.everybody else call.name[:MAX_LABEL],
+        "team": None if call.everybody else call.team,
+        "step": call.step,
+        "since": rfc3339(call.at_us),
+    }
 
 
 def _team_response(response: TeamResponse) -> dict[str, Any]:
@@ -230,7 +245,9 @@ def _grouped_body(grouped: Grouped) -> dict[str, Any]:
                 "area": member.area,
                 "subject": member.subject,
                 "subject_label": {language: subject_name(member, language)[:MAX_LABEL] for language in LANGUAGES},
+                "position": _place(member.position),
                 "observed_at": rfc3339(member.observed_at_us),
+                "because": {language: _because(member, language, None) for language in LANGUAGES},
             }
             for member in grouped.members
         ],
@@ -346,8 +363,18 @@ def _status(realm: Realm) -> str:
     return "actual" if realm.kind is RealmKind.LIVE else "exercise"
 
 
+@cache
+def _quick(kind: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(dict(schema(kind)))
+
+
 def check_body(body: object, *, kind: str) -> None:
     """Raises InvalidMessage where `body` does not meet the schema of `kind`."""
+    try:
+        if _quick(kind).is_valid(body):
+            return
+    except ValueError:  # holds what is no JSON: the other one says where
+        pass
     error = best_match(_validator(kind).iter_errors(body))
     if error is not None:
         raise InvalidMessage(f"{kind} body at {error.json_path}: {error.message[:300]} ({schema(kind)['$id']})")

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any, Final, Protocol
 
 from alerts.message import AreaName, Grouped
-from alerts.policy import DEFAULT_KEY, InhibitionConfig, Policy, Route, labels_of, pressing
+from alerts.policy import DEFAULT_KEY, InhibitionConfig, Policy, Route, labels_of, parse_policy, pressing
 from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.ids import delivery_id, group_delivery_id
@@ -549,6 +549,13 @@ def plan_deliveries(alerts: Sequence[Alert], around: Surroundings) -> list[Plann
 def worst_first(notices: Sequence[Notice]) -> Sequence[Notice]:
     """Critical before high before medium before low; within one severity as they came."""
     return sorted(notices, key=lambda notice: -notice.alert.severity)
+
+
+def plan_plainly(alerts: Sequence[Alert], around: Surroundings) -> list[PlannedDelivery]:
+    """The way out when the stages fail: every revision at once and by itself, by every channel, in no account."""
+    plain = parse_policy("[route]").root
+    notices = [Notice(alert=alert) for alert in alerts]
+    return [planned for notice in worst_first(notices) for planned in _message(notice, plain, around).deliveries]
 
 
 def find_sources(alerts: Sequence[Alert], around: Surroundings) -> None:

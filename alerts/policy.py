@@ -552,10 +552,14 @@ class Pressing(StrEnum):
 
     CRITICAL = "critical"
     ESCALATED = "escalated"
+    CALLED = "called"
+    """Somebody of the roster was called about it: they, and their team, hear each revision to its end."""
 
 
 def pressing(alert: Alert) -> Pressing | None:
-    """Critical, or escalated by an officer and not over; None for every other."""
+    """Critical, escalated by an officer and not over, or called about; None for every other."""
     if alert.severity is Severity.CRITICAL:
         return Pressing.CRITICAL
-    return Pressing.ESCALATED if alert.escalated_at_us is not None else None
+    if alert.escalated_at_us is not None:
+        return Pressing.ESCALATED
+    return None if alert.call is None else Pressing.CALLED

@@ -48,8 +48,9 @@ def moment_of(rfc3339: str, language: str) -> str:
 
 
 def position_words(body: Mapping[str, Any], language: str) -> str:
-    """Where it is: the area, the position, both, or that neither is known."""
+    """Where it is: the area, the position, what is near, or that nothing is known."""
     position = body["position"]
     named = None if body["area"] is None else str(body["area"]["name"][language])
     at = None if position is None else dms(Position(lon=position["lon"], lat=position["lat"]))
-    return " ".join(filter(None, (named, at))) or text(language, "message.nowhere")
+    near = None if "place" not in body else text(language, "message.near", place=body["place"][language])
+    return " ".join(filter(None, (named, at, near))) or text(language, "message.nowhere")

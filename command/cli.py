@@ -554,7 +554,7 @@ def doctor(config: Config = None) -> None:
 
 @cli.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="intake or alert-latency.")],
+    name: Annotated[str, typer.Argument(help="intake, alert-latency, console, relay or storm.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure one thing beside its peer, from a checkout. Figures and their commands are in docs/performance.md."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from command.bus.broker import connection_parameters as broker_parameters
 from command.domain.alert import Severity
+from command.domain.clock import US_PER_S
+from command.domain.escalation import EscalationRules
 from command.domain.observation import SubjectKind
 from command.domain.online_map import OnlineMap
 from command.domain.people import Role
@@ -189,6 +191,28 @@ class TeamSettings(_Part):
         return tuple(Severity.from_word(word).word for word in words)
 
 
+class EscalationSettings(_Part):
+    """How long an alert waits for somebody to acknowledge it before the next of the roster is called; 0: for ever."""
+
+    critical_minutes: float = Field(default=3, ge=0, le=1_440)
+    high_minutes: float = Field(default=10, ge=0, le=1_440)
+    medium_minutes: float = Field(default=60, ge=0, le=1_440)
+    low_minutes: float = Field(default=0, ge=0, le=1_440)
+    skills: dict[str, Annotated[str, Field(pattern=_SLUG)]] = dict(EscalationRules().skills)
+    """By rule, the skill that its alerts ask for."""
+
+    @model_validator(mode="after")
+    def _calls_about_critical(self) -> Self:
+        if not self.critical_minutes:
+            raise ValueError("a critical alert that nobody sees must call somebody; write critical_minutes above 0")
+        return self
+
+    def value(self) -> EscalationRules:
+        waits = {severity: getattr(self, f"{severity.word}_minutes") for severity in Severity}
+        within_us = {severity: int(minutes * 60 * US_PER_S) for severity, minutes in waits.items() if minutes}
+        return EscalationRules(within_us=within_us, skills=self.skills)
+
+
 class AssetSettings(_Part):
     """A vehicle or vessel of ours: never alarmed on as a contact."""
 
@@ -226,6 +250,7 @@ class Settings(_Part):
     web: WebSettings = WebSettings()
     people: PeopleSettings = PeopleSettings()
     teams: tuple[TeamSettings, ...] = (TeamSettings(name="duty"),)
+    escalation: EscalationSettings = EscalationSettings()
     channels: tuple[dict[str, Any], ...] = ()
     alerts_policy: Path | None = None
     """Routes, groups, inhibitions and quiet hours of alerts (docs/alerts.md); None for those of the program."""

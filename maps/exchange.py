@@ -196,7 +196,7 @@ def _depth(value: Any) -> bool:
 
 
 def _from_csv(data: bytes, *, a_point_a_line: bool) -> Iterator[Feature]:
-    reader = csv.DictReader(io.StringIO(_spreadsheet_text(data), newline=""))
+    reader = csv.DictReader(io.StringIO(spreadsheet_text(data), newline=""))
     try:
         columns = [str(name or "").strip().lower() for name in reader.fieldnames or ()]
         reader.fieldnames = columns
@@ -276,7 +276,7 @@ def _harmless(value: str) -> str:
     return f"'{value}" if value.startswith(_FORMULA) else value
 
 
-def _spreadsheet_text(data: bytes) -> str:
+def spreadsheet_text(data: bytes) -> str:
     """UTF-8, or what Japanese spreadsheets save by themselves."""
     for encoding in ("utf-8-sig", "cp932"):
         try:

@@ -26,7 +26,7 @@ from alerts.channel import ChannelConfig, ChannelTools, NeverAgain, NotNow, Parc
 from alerts.explain import rule_name
 from alerts.outside import LOOPBACK, ended_after, trusting, why
 from alerts.pipeline import Notice, PlannedDelivery
-from alerts.words import headline, moment_of, position_words
+from alerts.words import event_word, headline, moment_of, position_words
 from command.domain.alert import Severity
 from command.domain.clock import from_us
 from command.i18n import text
@@ -83,6 +83,7 @@ class MailChannel:
     """Sends over a connection of its own each time: alerts are rare, and mail servers close idle ones."""
 
     Config: ClassVar[type[ChannelConfig]] = MailConfig
+    digests: ClassVar[bool] = True
 
     def __init__(self, config: MailConfig, *, secret: str | None, tools: ChannelTools) -> None:
         if config.username is not None and secret is None:
@@ -183,7 +184,8 @@ def mail_of(parcel: Parcel, config: MailConfig, *, sent_at_us: int) -> EmailMess
     message["Subject"] = headline(body, language, limit=_MAX_SUBJECT)
     message["Date"] = format_datetime(from_us(sent_at_us))
     message["Message-ID"] = f"<{parcel.delivery_id}@{domain}>"
-    message["References"] = f"<alert.{parcel.alert_id}@{domain}>"
+    thread = f"group.{body['grouped']['group']}" if "grouped" in body else f"alert.{parcel.alert_id}"
+    message["References"] = f"<{thread}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = language
     if body["severity"] in _URGENT:
@@ -191,6 +193,28 @@ def mail_of(parcel: Parcel, config: MailConfig, *, sent_at_us: int) -> EmailMess
         message["X-Priority"] = "1"
     message.set_content(_lines(body, language, config.console_url), charset="utf-8")
     return message
+
+
+def _members(body: Mapping[str, Any], language: str) -> list[str]:
+    """The alerts that the message tells of, where it is more than one."""
+    grouped = body.get("grouped")
+    if grouped is None or len(grouped["members"]) + grouped["more"] < 2:
+        return []
+    listed = [
+        text(
+            language,
+            "mail.member",
+            severity=text(language, f"severity.{member['severity']}"),
+            event=event_word(member, language),
+            rule=rule_name(member["rule"], language),
+            subject=" ".join(member["subject_label"][language].split()),
+            at=moment_of(member["observed_at"], language),
+        )
+        for member in grouped["members"]
+    ]
+    more = [text(language, "mail.more_members", n=grouped["more"])] if grouped["more"] else []
+    told = text(language, "mail.members", n=len(listed) + grouped["more"], open=grouped["open"])
+    return [told, *listed, *more, ""]
 
 
 def _lines(body: Mapping[str, Any], language: str, console_url: str | None) -> str:
@@ -208,6 +232,10 @@ def _lines(body: Mapping[str, Any], language: str, console_url: str | None) -> s
     if body["acknowledged"] is not None:
         at = moment_of(body["acknowledged"]["at"], language)
         facts["acknowledged"] = t("by", who=body["acknowledged"]["by"], at=at)
+    called = body.get("called")
+    if called is not None:
+        who = called["name"] or text(language, "watch.everybody")
+        facts["called"] = t("by", who=who, at=moment_of(called["since"], language))
     if body["cleared_at"] is not None:
         facts["cleared"] = moment_of(body["cleared_at"], language)
     parts = [
@@ -216,6 +244,7 @@ def _lines(body: Mapping[str, Any], language: str, console_url: str | None) -> s
         "",
         *(t("fact", name=t(name), value=value) for name, value in facts.items()),
         "",
+        *_members(body, language),
         t(f"do_{body['event']}"),
         *([f"{console_url}/#alert={body['alert_id']}"] if console_url else []),
         "",

@@ -45,6 +45,7 @@ class WebhookChannel:
     """Sends until the receiver has answered 2xx. The webhook-id is the delivery's id, whenever it is sent."""
 
     Config: ClassVar[type[ChannelConfig]] = WebhookConfig
+    digests: ClassVar[bool] = True
 
     def __init__(self, config: WebhookConfig, *, secret: str | None, tools: ChannelTools) -> None:
         self.name = config.name

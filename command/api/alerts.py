@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -19,8 +20,10 @@ from command.api.incidents import Adds
 from command.domain.alert import Alert
 from command.domain.alert_acts import COMMENT_LIMIT, MOST_AT_ONCE, REASON_LIMIT
 from command.domain.clock import from_us
+from command.domain.notice import AccountLine
 from command.operations.access import needs
 from command.operations.console import ALERT_LIMIT, Console
+from command.operations.deliveries import Delivery
 from command.operations.evidence import Evidence
 from command.operations.people import LOGIN_LIMIT, Permission, current_language, current_person
 
@@ -119,6 +122,36 @@ class EvidenceShown(BaseModel):
     missing: int
 
 
+class DeliveryShown(BaseModel):
+    """A message on its way out by a channel. state: as on the page of deliveries."""
+
+    delivery_id: uuid.UUID
+    channel: str
+    routing_key: str
+    state: str
+    attempts: int
+    confirmed_at: datetime | None
+    last_error: str | None
+
+
+class AccountShown(BaseModel):
+    """What became of one revision on one route. fate: delivered (in a message of its own), grouped (into one that tells
+    of several, or of a later revision), or waiting, inhibited, silenced, held; of these four, pending says whether it
+    may still go out. cause: the inhibition or quiet hours, or who silenced; about: the alert that inhibits, or the
+    silence.
+    """
+
+    revision: int
+    route: str
+    fate: str
+    pending: bool
+    cause: str | None
+    about: uuid.UUID | None
+    until: datetime | None
+    decided_at: datetime
+    deliveries: list[DeliveryShown]
+
+
 def alerts_router(console: Console) -> APIRouter:
     """GET /api/alerts, one with its evidence, POST /api/alerts/{id}/acknowledge, and POST /api/alerts/<act> on many."""
     router = APIRouter(prefix="/api/alerts", tags=["alerts"])
@@ -157,6 +190,13 @@ def alerts_router(console: Console) -> APIRouter:
         language = current_language()
         alert, found = await asyncio.to_thread(console.evidence, alert_id, language)
         return _evidence(console, alert, found, language)
+
+    @router.get("/{alert_id}/deliveries")
+    @needs(Permission.WATCH)
+    async def account(alert_id: uuid.UUID) -> list[AccountShown]:
+        """What became of each of its revisions on each route to people, and by which messages they were told."""
+        lines, told = await asyncio.to_thread(console.account_of, alert_id)
+        return [_account_line(line, told) for line in lines]
 
     @router.post("/{alert_id}/acknowledge")
     @needs(Permission.ACKNOWLEDGE)
@@ -207,6 +247,31 @@ def _add_acts_on_many(router: APIRouter, console: Console) -> None:
         return OutcomeOfMany.model_validate(outcome.to_json())
 
 
+def _account_line(line: AccountLine, told: Mapping[uuid.UUID, Delivery]) -> AccountShown:
+    return AccountShown(
+        revision=line.revision,
+        route=line.route,
+        fate=line.fate.value,
+        pending=line.pending,
+        cause=line.cause,
+        about=line.about,
+        until=None if line.until_us is None else from_us(line.until_us),
+        decided_at=from_us(line.decided_at_us),
+        deliveries=[
+            DeliveryShown(
+                delivery_id=each.delivery_id,
+                channel=each.channel,
+                routing_key=each.routing_key,
+                state=each.state.value,
+                attempts=each.attempts,
+                confirmed_at=None if each.confirmed_at_us is None else from_us(each.confirmed_at_us),
+                last_error=each.last_error,
+            )
+            for each in (told[delivery_id] for delivery_id in line.deliveries if delivery_id in told)
+        ],
+    )
+
+
 def _evidence(console: Console, alert: Alert, found: Evidence, language: str) -> EvidenceShown:
     told, area, position = console.explained(alert, language), found.area, alert.position
     return EvidenceShown(
@@ -244,7 +309,7 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
     """An alert with its texts in the reader's language; times are ISO 8601 UTC."""
     told = console.explained(alert, language)
     position = alert.position
-    silence = console.silence_of(alert)
+    silence, call = console.silence_of(alert), alert.call
     incident = console.incident_of(alert.alert_id) if current_person().may(Permission.READ_INCIDENTS) else None
     return {
         "alert_id": str(alert.alert_id),
@@ -279,6 +344,16 @@ def alert_json(console: Console, alert: Alert, language: str) -> dict[str, Any]:
             "reason": alert.escalation_reason,
             "from": alert.rule_severity.word,
         },
+        "called": None
+        if call is None
+        else {
+            "login": None if call.everybody else call.login,
+            "name": None if call.everybody else call.name,
+            "team": None if call.everybody else call.team,
+            "step": call.step,
+            "since": _iso(call.at_us),
+        },
+        "next_call_at": _iso(console.next_call_at_us(alert)),
         "silenced": None
         if silence is None
         else {"silence_id": str(silence.silence_id), "until": _iso(silence.expires_at_us)},

@@ -25,6 +25,16 @@ async def fields(request: Request, *names: str) -> tuple[str, ...]:
     return values
 
 
+async def given(request: Request, *names: str, limit: int = FIELD_LIMIT) -> dict[str, str]:
+    """The named fields of a form, empty where they are missing. Raises HTTPException 422 where one is too long."""
+    form = await _form(request)
+    values = {name: (form.get(name) or [""])[0] for name in names}
+    for name, value in values.items():
+        if len(value) > limit:
+            raise HTTPException(422, f"the form's field {name!r} has {len(value)} characters; send {limit} at most")
+    return values
+
+
 async def choices(request: Request, name: str) -> list[str]:
     """Every value of a field that may come several times or not at all."""
     return (await _form(request)).get(name, [])

@@ -181,12 +181,12 @@ def _token_form(reader: Reader, longest_days: int, areas: Sequence[Area]) -> str
         + f"<fieldset><legend>{reader.t('account.token_scopes')}</legend>{boxes}</fieldset>"
         + _token_areas(reader, areas)
         + field("days", days, value=str(min(30, longest_days)), autocomplete="off")
-        + _proof(reader)
+        + password_proof(reader)
         + reader.button("account.token_make", kind="go")
     )
 
 
-def _proof(reader: Reader) -> str:
+def password_proof(reader: Reader) -> str:
     """The password, or, of those who have none here, a word that a sign-in a moment ago does."""
     if reader.person.user.issuer is not None:
         minutes = JUST_SIGNED_IN_S // 60

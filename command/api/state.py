@@ -12,7 +12,8 @@ from starlette.responses import Response
 from command.domain.clock import DataClock, from_us
 from command.operations.access import Open, needs
 from command.operations.console import Console
-from command.operations.people import Permission, current_person
+from command.operations.people import Permission, current_language, current_person
+from command.operations.roster import watch_state, watch_words
 from command.operations.session_gate import SessionGate
 
 
@@ -40,14 +41,19 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
     @needs(Permission.WATCH)
     async def pulse() -> dict[str, Any]:
         store, newest_us = console.health.store, console.picture.newest_us
+        now_us = console.clock.now_us()
         return {
-            "realm_now_ms": console.clock.now_us() // 1_000,
+            "realm_now_ms": now_us // 1_000,
             "speed": 0.0 if isinstance(console.clock, DataClock) else getattr(console.clock, "speed", 1.0),
             "newest_ms": None if newest_us is None else newest_us // 1_000,
             "tracks": len(console.picture),
             "alerts_revision": console.alerts_revision,
             "incidents_revision": console.incidents_revision,
             "store": {"connected": store.connected, "since_ms": store.since_us // 1_000},
+            "watch": {
+                "state": watch_state(console.watch, now_us),
+                "words": watch_words(console.watch, now_us, current_language()),
+            },
         }
 
     @router.get("/health")
@@ -78,6 +84,7 @@ def state_router(console: Console, gate: SessionGate) -> APIRouter:
             "queues": None if queues is None else {line.name: line.depth for line in queues},
             "worst_lag_s": seen.worst_lag_s,
             "worst_clock_offset_s": seen.worst_offset_s,
+            "on_duty": seen.on_duty,
         }
 
     @router.get("/session")

@@ -19,6 +19,8 @@ from command.api.areas import add_area_problems, areas_router
 from command.api.checks import permission_check, refuse_unchecked
 from command.api.deliveries import add_delivery_problems, deliveries_router, delivery_pages_router
 from command.api.guard import CSRF_HEADER, SESSION_COOKIE, Guard
+from command.api.handover import add_handover_problems, handover_router
+from command.api.handover_desk import handover_desk_router
 from command.api.incidents import incidents_router
 from command.api.keys import keys_router
 from command.api.live import live_router
@@ -29,6 +31,7 @@ from command.api.places import add_facility_problems, places_router
 from command.api.problems import add_problem_handlers, problem
 from command.api.rate import RateLimit, RateRules
 from command.api.responses import responses_router
+from command.api.roster import add_roster_problems, roster_router
 from command.api.rule_pages import rule_pages_router
 from command.api.rules import add_rule_problems, rules_router
 from command.api.schema import PROBLEMS, describe
@@ -38,6 +41,7 @@ from command.api.state import state_router
 from command.api.texts import texts_router
 from command.api.tiles import tiles_router
 from command.api.tracks import tracks_router
+from command.api.watch import watch_router
 from command.domain.area import Area
 from command.domain.online_map import OnlineMap
 from command.operations.access import Mounted, Need, Open, needs
@@ -102,6 +106,8 @@ def make_web(
     add_area_problems(web)
     add_note_problems(web)
     add_facility_problems(web)
+    add_roster_problems(web)
+    add_handover_problems(web)
     add_delivery_problems(web)
     add_rule_problems(web)
     for router in (
@@ -119,6 +125,10 @@ def make_web(
         rule_pages_router(console),
         places_router(console),
         notes_router(console),
+        roster_router(console),
+        watch_router(console),
+        handover_router(console, accounts),
+        handover_desk_router(console, accounts),
         search_router(console),
         deliveries_router(console.delivery_desk),
         delivery_pages_router(console.delivery_desk, realm=console.realm),

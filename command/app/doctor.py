@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from alerts.engine import BadRuleConfig, check_rule_config
+from alerts.policy import BadPolicy
 from command.app.accounts import openid_provider
+from command.app.alerting import check_policy
 from command.app.sources import make_feeds
 from command.operations.keys import AUDIT_KEY, CODES_KEY, BadKey, audit_key, codes_key
 from command.services.doctor import Finding, examine
@@ -40,9 +42,21 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
             check_rule_config(rule, config)
         except BadRuleConfig as exc:
             yield Finding(what=f"rules.{rule}", well=False, detail=str(exc), mend="correct it in the settings file")
+    if settings.alerts_policy is not None:
+        yield _policy(settings)
     yield from _keys(settings.keys_dir)
     if settings.people.openid is not None:
         yield _provider(settings.people.openid)
+
+
+def _policy(settings: Settings) -> Finding:
+    """A policy that is not good does not stop a start: the last good one holds, so it is said here too."""
+    try:
+        told = check_policy(settings, settings.alerts_policy or Path())
+    except (BadPolicy, BadSettings) as exc:
+        mend = "correct it; `mizugiwa alerts check` says whether it is good"
+        return Finding(what="alerts_policy", well=False, detail=str(exc), mend=mend)
+    return Finding(what="alerts_policy", well=True, detail=told)
 
 
 def _provider(openid: OpenIdSettings) -> Finding:

@@ -27,6 +27,7 @@ def run_dispatch(program: Program, stop: threading.Event) -> None:
             teams=program.teams,
             clock=program.clock(stop),
             stop=stop,
+            escalation=program.settings.escalation.value(),
             policy_file=program.settings.alerts_policy,
             channels=channels,
         )

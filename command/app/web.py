@@ -41,6 +41,7 @@ def run_web(program: Program, stop: threading.Event) -> None:
             republish=lambda: republish_dead_letters(program.endpoints.amqp_url, program.realm.vhost),
             teams=[team.name for team in program.teams],
             queue_depths=lambda: None if watch.trouble else {name: d.ready for name, d in watch.depths().items()},
+            escalation=program.settings.escalation.value(),
         )
         accounts = Accounts(program.engine, rules=rules)
         openid = program.settings.people.openid

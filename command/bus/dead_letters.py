@@ -13,12 +13,13 @@ from command.bus.declare import short_connection
 from command.bus.topology import ALERT_DEAD_LETTERS, RESPONSE_DEAD_LETTERS
 
 _TEAM_QUEUE: Final = re.compile(r"team\.[a-z0-9-]{1,40}\.(?:critical|high|medium|low)")
-_DEATHS: Final = (
+_OF_THE_WAY_HERE: Final = (
     "x-death",
     "x-first-death-queue",
     "x-first-death-exchange",
     "x-first-death-reason",
     "x-delivery-count",
+    "CC",  # the further keys by which it came: it goes back to one queue
 )
 
 
@@ -95,7 +96,7 @@ def _give_back(channel: Any, properties: Any, body: bytes) -> bool:
         type=properties.type,
         timestamp=properties.timestamp,
         app_id=properties.app_id,
-        headers={name: value for name, value in headers.items() if name not in _DEATHS} or None,
+        headers={name: value for name, value in headers.items() if name not in _OF_THE_WAY_HERE} or None,
     )
     try:
         channel.basic_publish("", queue, body, again, mandatory=True)

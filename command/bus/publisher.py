@@ -236,7 +236,7 @@ class AlertPublisher(_Publisher):
         topology: Topology,
         wake: threading.Event,
         name: str = "mizugiwa dispatch",
-        window: int = 256,
+        window: int = 1_000,
         window_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._outcomes: deque[Outcome] = deque()
@@ -251,8 +251,13 @@ class AlertPublisher(_Publisher):
             settled=self._settled,
         )
 
-    def publish(self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert") -> bool:
-        """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows."""
+    def publish(
+        self, body: bytes, *, routing_key: str, message_id: str, kind: str = "alert", copies: tuple[str, ...] = ()
+    ) -> bool:
+        """Hand over one JSON alert; False where the window is full or there is no connection. Its outcome follows.
+
+        copies: further routing keys; a queue that several reach gets it once.
+        """
         if not self.connected:
             return False
         return self._window.put(
@@ -264,6 +269,7 @@ class AlertPublisher(_Publisher):
                 kind=kind,
                 content_type="application/json",
                 created_at_s=int(time()),
+                copies=copies,
             ),
             timeout_s=0.0,
         )

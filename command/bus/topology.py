@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
-from command.domain.alert import Severity
+from command.domain.alert import EVERYBODY, Severity, call_key
 
 OBSERVATIONS: Final = "observations"
 OBSERVATION_DEAD_LETTERS: Final = "observations.dead-letter"
@@ -228,6 +228,12 @@ def team_bindings(teams: Sequence[Team]) -> list[BindSpec]:
             for team in teams
             for binding in team.bindings
             for severity, key in binding.routing_keys()
+        ),
+        *(
+            BindSpec(exchange=ALERTS, queue=team_queue(team.name, severity), routing_key=key)
+            for team in teams
+            for severity in Severity
+            for key in (call_key(team.name, severity), call_key(EVERYBODY, severity))
         ),
         *(BindSpec(exchange=HEARTBEATS, queue=heartbeat_queue(team.name)) for team in teams),
     ]

@@ -34,6 +34,8 @@ class Outgoing:
     created_at_s: int
     lasting: bool = True
     """False: sent once, not persisted, not sent again after a lost connection."""
+    copies: tuple[str, ...] = ()
+    """Further routing keys; a queue that several reach gets it once (RabbitMQ's sender-selected distribution)."""
     user_id: str | None = None
     """The user whose connection this is; the broker checks it."""
 
@@ -45,6 +47,7 @@ class Outgoing:
             type=self.kind,
             timestamp=self.created_at_s,
             app_id="mizugiwa",
+            headers={"CC": list(self.copies)} if self.copies else None,
             user_id=self.user_id,
         )
 

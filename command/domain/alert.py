@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 from command.domain.geo import Position
 from command.domain.response import TeamResponse
@@ -71,8 +71,35 @@ class AlertEventKind(StrEnum):
     ESCALATED = "escalated"
     WITHDRAWN = "withdrawn"
     """An escalation was taken back."""
+    CALLED = "called"
+    """Nobody acknowledged it in time, and somebody of the roster was called."""
     RESPONDED = "responded"
     """A team stands otherwise with it than before."""
+
+
+EVERYBODY: Final = "*"
+"""Stands for a login and a team where nobody was on duty, and so everybody was called."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """The last call of the roster about an alert that nobody acknowledged in time. See command/domain/escalation.py.
+
+    step: 1 for the first call since the alert waits. passed: whoever was called in this round, this one last; a new
+    round begins when there is nobody left. teams: every team that was called about it so far.
+    """
+
+    login: str
+    name: str
+    team: str | None
+    step: int
+    at_us: int
+    passed: tuple[str, ...]
+    teams: tuple[str, ...]
+
+    @property
+    def everybody(self) -> bool:
+        return self.login == EVERYBODY
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +135,10 @@ class Alert:
     escalation_reason: str | None = None
     rule_severity: Severity | None = None
     """What the rule says, while an officer's escalation stands above it; None where nobody escalated."""
+    waiting_since_us: int | None = None
+    """Since when it waits for somebody to acknowledge it; None where somebody did."""
+    call: Call | None = None
+    """The last call about it since it waits, kept when it was answered."""
     responses: tuple[TeamResponse, ...] = ()
     """Where each team stands that has answered, by its name."""
 
@@ -115,3 +146,11 @@ class Alert:
 def routing_key(alert: Alert) -> str:
     """`alert.<severity>.<area or none>.<rule>`."""
     return f"alert.{alert.severity.word}.{alert.area or 'none'}.{alert.rule}"
+
+
+def call_key(team: str, severity: Severity) -> str:
+    """By which a call of somebody of a team reaches its queue, whatever it is bound to: `call.<team>.<severity>`.
+
+    With EVERYBODY, by which a call of everybody reaches every team: `call-all.<severity>`.
+    """
+    return f"call-all.{severity.word}" if team == EVERYBODY else f"call.{team}.{severity.word}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from command.domain.alert import Alert, Severity
+from command.domain.alert import Alert, Call, Severity
 from command.domain.response import TeamResponse
 
 COMMENT_LIMIT: Final = 1_000
@@ -26,7 +26,14 @@ def acknowledged(before: Alert, *, by: str, comment: str, now_us: int) -> Alert:
     """Somebody has seen it. Raises ActRefused where somebody had."""
     if before.acknowledged_at_us is not None:
         raise ActRefused("acknowledged", who=before.acknowledged_by or "", at_us=before.acknowledged_at_us)
-    return _next(before, now_us=now_us, acknowledged_at_us=now_us, acknowledged_by=by, comment=comment)
+    return _next(
+        before,
+        now_us=now_us,
+        acknowledged_at_us=now_us,
+        acknowledged_by=by,
+        comment=comment,
+        waiting_since_us=None,
+    )
 
 
 def assigned(before: Alert, *, to: str, by: str, take_over: bool, now_us: int) -> Alert:
@@ -65,6 +72,8 @@ def escalated(before: Alert, *, by: str, reason: str, now_us: int) -> Alert:
         acknowledged_at_us=None,
         acknowledged_by=None,
         comment=None,
+        waiting_since_us=now_us,
+        call=None,
     )
 
 
@@ -81,6 +90,13 @@ def withdrawn(before: Alert, *, now_us: int) -> Alert:
         escalated_at_us=None,
         escalation_reason=None,
     )
+
+
+def called(before: Alert, call: Call | None, *, now_us: int) -> Alert:
+    """Somebody of the roster is called about it. Raises ActRefused where nobody is to be called now."""
+    if call is None:
+        raise ActRefused("not_due")
+    return _next(before, now_us=now_us, call=call)
 
 
 def responded(before: Alert, *, response: TeamResponse, now_us: int) -> Alert:

@@ -21,11 +21,13 @@ from alerts.explain import rule_name, subject_name
 from command.domain.alert import Alert
 from command.domain.area import Area
 from command.domain.clock import US_PER_S, Clock, DataClock, SystemClock
+from command.domain.escalation import EscalationRules, next_call_at_us
 from command.domain.facility import Facility, FacilityVersion
 from command.domain.geo import Position
 from command.domain.health import SourceHealth
 from command.domain.incident import OPEN_STATES, Incident
 from command.domain.note import Note
+from command.domain.notice import AccountLine
 from command.domain.realm import Realm
 from command.domain.silence import Matcher, Silence
 from command.domain.track import Track
@@ -39,12 +41,14 @@ from command.operations.deliveries import DeliveryDesk, Republish, no_broker
 from command.operations.evidence import Evidence, evidence_of
 from command.operations.exports import Format, export_tracks
 from command.operations.facilities import FacilityBook
+from command.operations.handover import HandoverDesk
 from command.operations.incidents import IncidentDesk, IncidentFilter
 from command.operations.notes import NoteBook
 from command.operations.people import Person
 from command.operations.picture import Box, Picture
 from command.operations.presence import Presence
 from command.operations.responses import ResponseDesk
+from command.operations.roster import RosterBook, WatchNow, read_watch
 from command.operations.rules import RuleBook
 from command.operations.territory import Territory, as_seen_from
 from command.operations.triage import Explained, Gazetteer, UnknownAlert, acknowledge, explain
@@ -52,11 +56,13 @@ from command.operations.triage_view import ELSEWHERE, Arranged, TriageView, arra
 from command.store.alerts import alerts_by_id, count_open_alerts, get_alert, list_alerts
 from command.store.areas import areas_revision, latest_areas
 from command.store.assets import Asset, list_assets
+from command.store.deliveries import Delivery, deliveries_called
 from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import facilities_revision, latest_facilities
 from command.store.health import Heartbeat, list_heartbeats, list_source_health, save_heartbeat
 from command.store.incidents import list_incidents
 from command.store.notes import notes_revision, shown_notes
+from command.store.notices import account_of
 from command.store.notify import listen, notify
 from command.store.realms import UnknownRealm, load_realm_clock
 from command.store.silences import silences_in_force
@@ -82,8 +88,9 @@ class Console:
     """The console of one realm. Start it once a process; everything but history and acknowledging is read from memory,
     so a database that is away leaves the last picture standing, with its age.
 
-    teams: the names of those that answer alerts. queue_depths: messages by queue, None where the broker does not
-    answer; must not block. republish: see DeliveryDesk.
+    teams: the names of those that answer alerts and that may be called. queue_depths: messages by queue, None where the
+    broker does not answer; must not block. republish: see DeliveryDesk. escalation: when whom is called about an alert
+    that nobody acknowledges, as dispatch has it.
     """
 
     def __init__(
@@ -96,6 +103,7 @@ class Console:
         teams: Sequence[str] = (),
         queue_depths: QueueDepths = lambda: None,
         republish: Republish = no_broker,
+        escalation: EscalationRules | None = None,
         process: str = "web",
     ) -> None:
         self.realm = realm
@@ -122,13 +130,16 @@ class Console:
         self.alerts_beyond = 0
         """Open alerts that are not among `alerts`."""
         self.silences: tuple[Silence, ...] = ()
+        self.watch = WatchNow()
+        self.roster = RosterBook(engine, realm, clock=clock, teams=teams)
+        self.handover = HandoverDesk(engine, realm, clock=clock)
+        self.escalation = escalation or EscalationRules()
         self.keys = PersonKeys(engine)
         self.alert_desk = AlertDesk(engine, realm, clock=clock, changed=self._alerts_changed)
         self.response_desk = ResponseDesk(engine, realm, clock=clock, teams=teams, changed=self._alerts_changed)
         self.desk = IncidentDesk(engine, realm, clock=clock, changed=self._incidents_changed)
         self.delivery_desk = DeliveryDesk(engine, realm, clock=clock, queue_depths=queue_depths, republish=republish)
-        self._engine = engine
-        self._database_url = database_url
+        self._engine, self._database_url = engine, database_url
         self._queue_depths = queue_depths
         self._process = process
         self._host = SystemClock()
@@ -141,7 +152,7 @@ class Console:
         self._read_at_s = monotonic()
         self._stop = threading.Event()
         self._caught_up = threading.Event()
-        self._incidents_lock = threading.Lock()
+        self._reading_lock = threading.Lock()
         self._places: dict[tuple[str | None, Position | None], str] = {}
         self._handled: Mapping[uuid.UUID, Incident] = {}
         self._thread: threading.Thread | None = None
@@ -192,6 +203,13 @@ class Console:
         """The open alerts that a silence keeps quiet now."""
         now_us = self.clock.now_us()
         return [alert for alert in self.open_alerts() if silence.quiets(alert, now_us)]
+
+    def next_call_at_us(self, alert: Alert) -> int | None:
+        """When the next one of the roster is called about it; None where nobody is."""
+        began_us = self.watch.began_us
+        if began_us is None or self.silence_of(alert) is not None:
+            return None
+        return next_call_at_us(alert, self.escalation, began_us=began_us)
 
     def matcher_words(self, matcher: Matcher, language: str) -> str:
         """What a silence is of, as people say it."""
@@ -261,6 +279,15 @@ class Console:
         """An alert and what it rests on. Raises UnknownAlert, StoreUnavailable."""
         alert = self.alert(alert_id)
         return alert, evidence_of(self._engine, self.realm, alert, language)
+
+    def account_of(self, alert_id: uuid.UUID) -> tuple[Sequence[AccountLine], Mapping[uuid.UUID, Delivery]]:
+        """What became of each revision of an alert on each route, and the deliveries that told of it, by their ids.
+        Raises UnknownAlert, StoreUnavailable."""
+        self.alert(alert_id)
+        with realm_session(self._engine, self.realm) as session:
+            lines = account_of(session, alert_id)
+            told = deliveries_called(session, [each for line in lines for each in line.deliveries])
+        return lines, {each.delivery_id: each for each in told}
 
     def incident_of(self, alert_id: uuid.UUID) -> Incident | None:
         """The open incident that handles an alert."""
@@ -349,7 +376,7 @@ class Console:
                 return
             alerts_told = alerts_told or bool(payload and payload.keys() & {"alerts", "areas", "notes"})
             incidents_told = incidents_told or bool(payload and "incidents" in payload)
-            if payload and "facilities" in payload:
+            if payload and payload.keys() & {"facilities", "roster"}:
                 rest_at = -1e9
             now_s = monotonic()
             if payload and "presence" in payload:
@@ -408,7 +435,7 @@ class Console:
         self._take_alerts(alerts)
 
     def _read_incidents(self, *, told: bool) -> None:
-        with self._incidents_lock:  # an older reading never takes the place of a newer one
+        with self._reading_lock:  # an older reading never takes the place of a newer one
             with realm_session(self._engine, self.realm) as session:
                 incidents = tuple(
                     list_incidents(session, limit=INCIDENT_LIMIT, wanted=IncidentFilter(states=OPEN_STATES))
@@ -446,6 +473,7 @@ class Console:
             if isinstance(self.clock, DataClock):
                 self.clock.advance(load_realm_clock(session, self.realm).now_us())
             self._read_facilities(session)
+            self._read_watch(session)
             self.assets = {asset.subject: asset for asset in list_assets(session)}
             named = {subject: {"ja": asset.name_ja, "en": asset.name_en} for subject, asset in self.assets.items()}
             self.picture.rename(Names(named))
@@ -459,6 +487,18 @@ class Console:
             )
             self._heartbeats = tuple(list_heartbeats(session))
         self._store_is(connected=True)
+
+    def _read_watch(self, session: Session) -> None:
+        with self._reading_lock:  # an older reading never takes the place of a newer one
+            watch = read_watch(session, self.clock.now_us())
+            if watch.began_us != self.watch.began_us:
+                self.alerts_revision += 1  # the alerts' drawer says when the next one is called
+            self.watch = watch
+
+    def watch_changed(self) -> None:
+        """Somebody at this process changed the roster or took the watch: their next look shows it."""
+        with suppress(StoreUnavailable), realm_session(self._engine, self.realm) as session:
+            self._read_watch(session)
 
     def _read_facilities(self, session: Session) -> None:
         """Where any changed, here or in another realm. Places in words follow them."""
@@ -492,4 +532,5 @@ class Console:
             realm_now_us=self.clock.now_us(),
             host_now_us=self._host.now_us(),
             realm_speed=getattr(self.clock, "speed", 1.0),
+            on_duty=None if self.watch.began_us is None else len(self.watch.on_duty(self.clock.now_us())),
         )

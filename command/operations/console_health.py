@@ -85,7 +85,8 @@ class ChannelLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConsoleHealth:
-    """What the strip and the panel show. queues is None where the broker could not be asked."""
+    """What the strip and the panel show. queues is None where the broker could not be asked. on_duty: how many people;
+    None where there is no roster."""
 
     store: StoreState
     sources: tuple[SourceLine, ...]
@@ -95,6 +96,12 @@ class ConsoleHealth:
     """As dispatch last said; it says nothing while it is down."""
     worst_offset_s: float | None
     worst_lag_s: float | None
+    on_duty: int | None = None
+
+    @property
+    def watch(self) -> Level:
+        """Nobody on duty is the worst, because then nobody is called who would come."""
+        return Level.UNKNOWN if self.on_duty is None else Level.GOOD if self.on_duty else Level.BAD
 
     @property
     def receiving(self) -> int:
@@ -108,6 +115,7 @@ class ConsoleHealth:
         levels = [line.level for line in self.sources]
         levels += [line.level for line in self.processes]
         levels += [line.level for line in self.queues or ()]
+        levels += [] if self.on_duty is None else [self.watch]
         levels += [line.level for line in self.channels]
         return max(levels, default=Level.UNKNOWN)
 
@@ -122,6 +130,7 @@ def judge(
     realm_now_us: int,
     host_now_us: int,
     realm_speed: float = 1.0,
+    on_duty: int | None = None,
 ) -> ConsoleHealth:
     """Sources report in the realm's time, processes in the host's. realm_speed: realm seconds a host second.
 
@@ -146,6 +155,7 @@ def judge(
         channels=tuple(_channel_line(told) for told in channels_told(said)),
         worst_offset_s=max(offsets, key=abs, default=None),
         worst_lag_s=max(lags, default=None),
+        on_duty=on_duty,
     )
 
 

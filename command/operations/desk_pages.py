@@ -19,6 +19,8 @@ class DeskPage:
 
 DESK_PAGES: Final = (
     DeskPage(path="/account", title="account.title"),
+    DeskPage(path="/watch", title="watch.title", needs=Permission.WATCH),
+    DeskPage(path="/handover", title="handover.title", needs=Permission.READ_INCIDENTS),
     DeskPage(path="/deliveries", title="deliveries.title", needs=Permission.WATCH),
     DeskPage(path="/rules", title="rules.title", needs=Permission.WATCH),
     DeskPage(path="/people", title="people.title", needs=Permission.MANAGE_PEOPLE),

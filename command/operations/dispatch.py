@@ -37,6 +37,7 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.escalation import EscalationRules
 from command.domain.realm import Realm
 from command.operations import response_intake
 from command.operations.dispatch_loop import POLL_S, DispatchLoop
@@ -78,9 +79,11 @@ def run(
     stop: threading.Event,
     channels: Sequence[ChannelSetup] = (),
     policy_file: Path | None = None,
+    escalation: EscalationRules | None = None,
 ) -> None:
     """Dispatch the realm's alerts until `stop` is set. channels: of the settings; those that serve the realm are used.
-    policy_file: None for the policy that comes with the program.
+    policy_file: None for the policy that comes with the program. escalation: when whom is called, else as it is by
+    default.
 
     A database or broker that is away is waited for, for ever; deliveries wait in the store meanwhile.
     """
@@ -103,6 +106,7 @@ def run(
             topology=topology,
             wake=wake,
             unbind=lambda bindings: remove_bindings(amqp_url, realm.vhost, bindings),
+            escalation=escalation or EscalationRules(),
             policy_file=policy_file,
             known_channels=[setup.config.name for setup in channels],
             lines=lines,

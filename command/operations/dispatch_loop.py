@@ -1,4 +1,4 @@
-"""One round of dispatch after the other: plan, send, mark, tell."""
+"""One round of dispatch after the other: call, plan, send, mark, tell."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ from command.bus import (
 )
 from command.domain.alert import Severity
 from command.domain.clock import Clock
+from command.domain.escalation import EscalationRules
 from command.domain.notice import Fate
 from command.domain.realm import Realm
+from command.operations.escalation import Caller
 from command.operations.lines import Line, TeamsLine, told
 from command.operations.outgoing import LIMIT
 from command.operations.planning import Planning
@@ -52,6 +54,8 @@ PROCESS: Final = "dispatch"
 ROW_EVERY_S: Final = 2.0
 POLL_S: Final = 1.0
 STALLED_AFTER_S: Final = 10.0
+_LOW: Final = LIMIT // 2
+"""With fewer in hand more are taken up, where there are more."""
 _DEPTHS_TRUSTED_S: Final = 10.0
 _NO_CHANNEL: Final = "no channel of this name serves this realm any more; write it into [[channels]] and send it again"
 
@@ -59,7 +63,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DispatchLoop:
-    """One loop: plan, send, mark, tell. `step` is called by one thread; `state` and `heartbeat` by any."""
+    """One loop: call, plan, send, mark, tell. `step` is called by one thread; `state` and `heartbeat` by any."""
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class DispatchLoop:
         topology: Topology,
         wake: threading.Event,
         unbind: Callable[[Sequence[BindSpec]], None],
+        escalation: EscalationRules,
         lines: Sequence[Line] = (),
         policy_file: Path | None = None,
         known_channels: Sequence[str] = (),
@@ -92,8 +97,11 @@ class DispatchLoop:
             known_channels=known_channels,
         )
         self._account = Account(taken=0, ended={}, pending={})
+        self._caller = Caller(engine, realm, clock=clock, rules=escalation)
         self._counts: Mapping[str, Mapping[DeliveryState, int]] = {}
         self._look = False
+        self._more: set[str] = set()
+        """Lines of which the store holds more than was taken up last."""
         self._loaded_at_s = self._told_at_s = -POLL_S - ROW_EVERY_S
         self._looked_at_s = monotonic()
         self._store_trouble: str | None = None
@@ -101,6 +109,7 @@ class DispatchLoop:
     def step(self) -> None:
         """One round. Never raises for a store or broker that is away."""
         try:
+            self._caller.step()
             self._plan()
             self._send()
             self._hear()
@@ -180,17 +189,22 @@ class DispatchLoop:
         """Take up what the store has unconfirmed: after a start, what was let go for want of room, what a person had
         sent again. What a person gave up, or another dispatcher sent, is let go.
         """
-        if monotonic() - self._loaded_at_s < POLL_S and not self._look:
-            return
-        self._look = False
-        for line in self._lines.values():
+        look, self._look = self._look, False
+        due = look or monotonic() - self._loaded_at_s >= POLL_S
+        for name, line in self._lines.items():
             outgoing = line.outgoing
+            if not due and not (name in self._more and len(outgoing) < _LOW):
+                continue
             with realm_session(self._engine, self._realm) as session:
-                pending = pending_deliveries(session, LIMIT, channel=line.channel.name)
-                missing = set(outgoing.waiting()) - {delivery.delivery_id for delivery in pending}
-                gone = missing - still_open(session, list(missing)) if missing else missing
-            outgoing.let_go(gone)
+                if waiting := outgoing.waiting():
+                    outgoing.let_go(set(waiting) - still_open(session, waiting))
+                room = LIMIT if look else LIMIT - len(outgoing)
+                in_hand = () if look else outgoing.in_hand()  # what a person had sent again may be in hand
+                pending = pending_deliveries(session, room, channel=name, but_not=in_hand) if room > 0 else []
             outgoing.take(pending, now_s=monotonic(), now_us=self._clock.now_us())
+            (self._more.add if len(pending) >= room else self._more.discard)(name)
+        if not due:
+            return
         with realm_session(self._engine, self._realm) as session:
             for channel in bury_strays(session, self._lines.keys(), _NO_CHANNEL):
                 _log.error("delivery_dead", channel=channel, problem=_NO_CHANNEL)

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from typing import Final
 
 from command.domain.alert import Severity
 from command.domain.clock import US_PER_S
 from command.store.deliveries import Delivery
 
-LIMIT: Final = 2_000
+LIMIT: Final = 5_000
 """More than these stay in the store until there is room."""
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
@@ -29,7 +30,12 @@ class _Phase(Enum):
 
 def severity_of(delivery: Delivery) -> Severity:
     """The severity that stands in its routing key."""
-    return Severity.from_word(delivery.routing_key.split(".")[1])
+    return _severity(delivery.routing_key.split(".", 2)[1])
+
+
+@cache
+def _severity(word: str) -> Severity:
+    return Severity.from_word(word)
 
 
 def jittered(pause_s: float) -> float:
@@ -56,6 +62,8 @@ class Outgoing:
         self, *, longest_pause_s: float = LONGEST_PAUSE_S, jitter: Callable[[float], float] = jittered
     ) -> None:
         self._held: dict[uuid.UUID, _Held] = {}
+        self._order: list[_Held] | None = None
+        """What waited when it was last sorted, most urgent first; None once something new waits."""
         self._longest_pause_s, self._jitter = longest_pause_s, jitter
 
     def __len__(self) -> int:
@@ -70,6 +78,7 @@ class Outgoing:
             held = self._held.get(delivery.delivery_id)
             if held is None:
                 wait_us = max(0, (delivery.next_attempt_at_us or 0) - now_us)
+                self._order = None
                 self._held[delivery.delivery_id] = _Held(
                     delivery,
                     severity_of(delivery),
@@ -82,20 +91,25 @@ class Outgoing:
             waiting = self._most_urgent_first(h for h in self._held.values() if h.phase is _Phase.WAITING)
             for held in waiting[max(0, len(waiting) - (len(self._held) - LIMIT)) :]:
                 del self._held[held.delivery.delivery_id]
+            self._order = None
 
-    def due(self, now_s: float, *, full: Collection[Severity] = ()) -> list[Delivery]:
+    def due(self, now_s: float, *, full: Collection[Severity] = ()) -> Iterator[Delivery]:
         """What should be sent now, most urgent first, and of one alert the older revision first.
+
+        Whoever iterates may say meanwhile that one was sent, or let it go.
 
         What was refused before waits for its pause and until no team's queue of its severity is full: a refused
         alert reached the teams that had room, and each further try would give them another copy.
         """
-        ready = (
-            held
-            for held in self._held.values()
-            if held.phase is _Phase.WAITING
-            and (held.refusals == 0 or (held.not_before_s <= now_s and held.severity not in full))
-        )
-        return [held.delivery for held in self._most_urgent_first(ready)]
+        if self._order is None:
+            self._order = self._most_urgent_first(h for h in self._held.values() if h.phase is _Phase.WAITING)
+        for held in self._order:
+            if (
+                held.phase is _Phase.WAITING
+                and held.delivery.delivery_id in self._held
+                and (held.refusals == 0 or (held.not_before_s <= now_s and held.severity not in full))
+            ):
+                yield held.delivery
 
     def _most_urgent_first(self, some: Iterable[_Held]) -> list[_Held]:
         """By the worst severity that is in hand of the same alert: what is worse now does not overtake what it was."""
@@ -113,6 +127,9 @@ class Outgoing:
             ),
         )
 
+    def in_hand(self) -> list[uuid.UUID]:
+        return list(self._held)
+
     def waiting(self) -> list[uuid.UUID]:
         return [delivery_id for delivery_id, held in self._held.items() if held.phase is _Phase.WAITING]
 
@@ -126,6 +143,7 @@ class Outgoing:
     def untried(self, delivery_id: uuid.UUID) -> None:
         """It was handed over and comes back as it was."""
         self._held[delivery_id].phase = _Phase.WAITING
+        self._order = None
 
     def confirmed(self, delivery_id: uuid.UUID) -> None:
         self._held[delivery_id].phase = _Phase.CONFIRMED
@@ -134,6 +152,7 @@ class Outgoing:
         """It did not go out; returns the pause in seconds before it is due again."""
         held = self._held[delivery_id]
         held.phase = _Phase.WAITING
+        self._order = None
         held.refusals += 1
         pause_s = max(at_least_s, self._jitter(backoff_s(held.refusals, longest_s=self._longest_pause_s)))
         held.not_before_s = now_s + pause_s

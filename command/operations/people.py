@@ -112,6 +112,8 @@ class Permission(StrEnum):
     COMMENT_ON_INCIDENTS = "comment on incidents"
     LINK_TO_INCIDENTS = "link to incidents"
     MOVE_OWN_TASKS = "move tasks given to them"
+    EDIT_ROSTER = "edit the roster"
+    HAND_OVER = "hand over the watch"
     MANAGE_PEOPLE = "manage people"
     RESEND_DELIVERIES = "resend deliveries"
 
@@ -137,12 +139,22 @@ GRANTS: Final[Mapping[Permission, frozenset[Role]]] = {
     Permission.COMMENT_ON_INCIDENTS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ANALYST, Role.ADMIN}),
     Permission.LINK_TO_INCIDENTS: frozenset({Role.OFFICER, Role.ANALYST, Role.ADMIN}),
     Permission.MOVE_OWN_TASKS: frozenset({Role.OFFICER, Role.RESPONDER, Role.ADMIN}),
+    Permission.EDIT_ROSTER: frozenset({Role.MANAGER, Role.ADMIN}),
+    Permission.HAND_OVER: frozenset({Role.OFFICER, Role.ADMIN}),
     Permission.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
     Permission.RESEND_DELIVERIES: frozenset({Role.OFFICER, Role.ADMIN}),
 }
 
 
-EVERYWHERE: Final = frozenset({Permission.WATCH, Permission.READ_INCIDENTS, Permission.MANAGE_PEOPLE})
+EVERYWHERE: Final = frozenset(
+    {
+        Permission.WATCH,
+        Permission.READ_INCIDENTS,
+        Permission.EDIT_ROSTER,
+        Permission.HAND_OVER,
+        Permission.MANAGE_PEOPLE,
+    }
+)
 """What no area limits: sight of the traffic and of who works on what, and what lies nowhere. Every other permission,
 one that is added later too, a person has in their areas only."""
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from alerts.message import AreaName
-from alerts.pipeline import TOLD_AT_ONCE, Channel, PlannedDelivery, Surroundings, find_sources, plan_deliveries
+from alerts.pipeline import (
+    TOLD_AT_ONCE,
+    Channel,
+    PlannedDelivery,
+    Surroundings,
+    find_sources,
+    plan_deliveries,
+    plan_plainly,
+)
+from alerts.policy import pressing
 from command.domain.alert import Alert
 from command.domain.clock import US_PER_S, Clock
 from command.domain.geo import Position
@@ -21,7 +31,7 @@ from command.operations.alert_policy import InForce, PolicyFile
 from command.operations.triage import Gazetteer
 from command.store.areas import areas_revision, latest_areas
 from command.store.deliveries import Delivery, DeliveryState, events_without_delivery, save_deliveries
-from command.store.engine import realm_session
+from command.store.engine import StoreNotMigrated, StoreUnavailable, realm_session
 from command.store.facilities import list_facilities
 from command.store.notices import (
     NoticeBook,
@@ -37,10 +47,13 @@ from command.store.notices import (
 from command.store.silences import silences_in_force
 from maps.areas import AreaIndex
 
-AT_ONCE: Final = 500
-"""So many revisions a round: a critical one that comes meanwhile waits for no more than these."""
+AT_ONCE: Final = 250
+"""So many revisions a round: a critical one that comes meanwhile waits for no more than these, and then goes first."""
 _FORGET_AFTER_US: Final = 2 * 86_400 * US_PER_S
 _FORGET_EVERY_US: Final = 3_600 * US_PER_S
+
+_Plan = Callable[[Sequence[Alert], Surroundings], list[PlannedDelivery]]
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,45 +130,65 @@ class Planning:
         self.trouble: str | None = None
 
     def round(self) -> Planned:
-        """Plan what there is. Raises StoreUnavailable and StoreNotMigrated; then nothing of it was kept."""
-        with realm_session(self._engine, self._realm) as session:
-            planner = hold_planner(session)
-            if planner is None:  # another dispatcher plans; what it plans is sent by both
-                return Planned(deliveries=(), more=False)
-            now_us = self._clock.now_us()
-            in_force = self._policy_file.in_force(stored=lambda: last_policy(session))
-            self.trouble = in_force.trouble
-            self._places.look(session)
-            book = NoticeBook(session, self._realm, told_at_once=TOLD_AT_ONCE)
-            silences = silences_in_force(session, now_us)
-            around = Surroundings(
-                area_names=self._places.area_names,
-                channels=self._channels,
-                policy=in_force.policy,
-                book=book,
-                now_us=now_us,
-                silences=silences,
-                place_of=self._places.place_of,
-                owners=self._places.owners,
+        """Plan what there is; where something is pressing, that alone, so that it waits for nothing else.
+
+        Raises StoreUnavailable and StoreNotMigrated; then nothing of it was kept.
+        """
+        try:
+            with realm_session(self._engine, self._realm) as session:
+                return self._planned(session, plan_deliveries)
+        except (StoreUnavailable, StoreNotMigrated):
+            raise
+        except Exception as exc:  # noqa: BLE001 - an alert must reach people, whatever the policy makes of another one
+            _log.exception("planning_failed")
+            with realm_session(self._engine, self._realm) as session:
+                planned = self._planned(session, plan_plainly)
+            self.trouble = (
+                f"planning failed ({type(exc).__name__}: {exc}): every alert goes out at once and by itself. "
+                "Report it with dispatch's log"
             )
-            policy_at_us = self._take_policy(session, planner, in_force, book, around)
-            alerts = events_without_delivery(session, AT_ONCE)
-            released = lapsed(
-                session,
-                in_force=[silence.silence_id for silence in silences],
-                policy_at_us=policy_at_us,
-                now_us=now_us,
-                limit=AT_ONCE,
-            )
-            acts = revisions_by_people(session, alerts)
-            planned = plan_deliveries(alerts, replace(around, released=released, acts=acts))
-            deliveries = [_stored(plan, now_us) for plan in planned]
-            save_deliveries(session, deliveries, planned=alerts)
-            book.close()
-            if not self._forgot_us <= now_us < self._forgot_us + _FORGET_EVERY_US:
-                forget_groups(session, now_us - _FORGET_AFTER_US)
-                self._forgot_us = now_us
-        return Planned(deliveries=deliveries, more=book.full or AT_ONCE in (len(alerts), len(released)))
+            return planned
+
+    def _planned(self, session: Session, plan: _Plan) -> Planned:
+        planner = hold_planner(session)
+        if planner is None:  # another dispatcher plans; what it plans is sent by both
+            return Planned(deliveries=(), more=False)
+        now_us = self._clock.now_us()
+        in_force = self._policy_file.in_force(stored=lambda: last_policy(session))
+        self.trouble = in_force.trouble
+        self._places.look(session)
+        book = NoticeBook(session, self._realm, told_at_once=TOLD_AT_ONCE)
+        silences = silences_in_force(session, now_us)
+        around = Surroundings(
+            area_names=self._places.area_names,
+            channels=self._channels,
+            policy=in_force.policy,
+            book=book,
+            now_us=now_us,
+            silences=silences,
+            place_of=self._places.place_of,
+            owners=self._places.owners,
+        )
+        policy_at_us = self._take_policy(session, planner, in_force, book, around)
+        found = events_without_delivery(session, AT_ONCE)
+        urgent = {alert.alert_id for alert in found if pressing(alert) is not None}
+        alerts = [alert for alert in found if alert.alert_id in urgent] or found
+        book.only_these = bool(urgent)
+        in_force_ids = [silence.silence_id for silence in silences]
+        released = (
+            ()
+            if book.only_these
+            else lapsed(session, in_force=in_force_ids, policy_at_us=policy_at_us, now_us=now_us, limit=AT_ONCE)
+        )
+        acts = revisions_by_people(session, alerts)
+        deliveries = [_stored(each, now_us) for each in plan(alerts, replace(around, released=released, acts=acts))]
+        save_deliveries(session, deliveries, planned=alerts)
+        book.close()
+        if not self._forgot_us <= now_us < self._forgot_us + _FORGET_EVERY_US:
+            forget_groups(session, now_us - _FORGET_AFTER_US)
+            self._forgot_us = now_us
+        full = book.full or AT_ONCE in (len(found), len(released))
+        return Planned(deliveries=deliveries, more=book.only_these or full)
 
     @staticmethod
     def _take_policy(

@@ -29,16 +29,25 @@ def _degrees_minutes(degrees: float, width: int, signs: str) -> str:
     return f"{whole:0{width}d}-{rest // 100:02d}.{rest % 100:02d}{signs[degrees < 0]}"
 
 
+def called_words(body: Mapping[str, Any], language: str) -> str:
+    """Whom a message says that the operations centre called last; nothing where it says nobody."""
+    called = body.get("called")
+    if called is None:
+        return ""
+    name = called["name"] or text(language, "watch.everybody")
+    return name if called["team"] is None else text(language, "watch.of_team", name=name, team=called["team"])
+
+
 def alert_line(body: Mapping[str, Any], language: str) -> str:
     """The line for a body that met the schema."""
-    place = body["position"]
-    where = text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
+    where = _where(body, language)
     if body["area"] is not None:
         where = text(language, "respond.place_in_area", area=body["area"]["name"][language], position=where)
     event = ""
     if body["event"] != AlertEventKind.OPENED:
         by = (body["acknowledged"] or {"by": ""})["by"]
-        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by)
+        who = called_words(body, language)
+        event = text(language, f"respond.event.{body['event']}", revision=body["revision"], by=by, who=who)
     kind = Realm.parse(body["realm"]).kind
     return clean(
         text(
@@ -55,6 +64,11 @@ def alert_line(body: Mapping[str, Any], language: str) -> str:
             rule=rule_name(body["rule"], language),
         )
     )
+
+
+def _where(body: Mapping[str, Any], language: str) -> str:
+    place = body["position"]
+    return text(language, "respond.no_position") if place is None else position_text(place["lon"], place["lat"])
 
 
 def is_repeat(body: Mapping[str, Any]) -> bool:
@@ -93,7 +107,8 @@ def member_lines(body: Mapping[str, Any], language: str) -> list[str]:
 def _member_line(member: Mapping[str, Any], language: str) -> str:
     event = ""
     if member["event"] != AlertEventKind.OPENED:
-        key = "respond.group.acknowledged" if member["event"] == "acknowledged" else f"respond.event.{member['event']}"
+        short = member["event"] in ("acknowledged", "called")  # who did, and who is called, their own messages say
+        key = f"respond.{'group' if short else 'event'}.{member['event']}"
         event = text(language, key, revision=member["revision"])
     return text(
         language,
@@ -102,6 +117,8 @@ def _member_line(member: Mapping[str, Any], language: str) -> str:
         severity=severity_word(Severity.from_word(member["severity"]), language),
         event=event,
         time=format_moment(to_us(datetime.fromisoformat(member["observed_at"])), language),
+        place=_where(member, language),
         label=member["subject_label"][language],
+        because=member["because"][language],
         rule=rule_name(member["rule"], language),
     )

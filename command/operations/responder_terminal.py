@@ -32,7 +32,7 @@ from command.domain.realm import Realm
 from command.domain.response import COMMENT_LIMIT, NEEDS_COMMENT, RESPONDER_LIMIT, ResponseKind, TeamState
 from command.i18n import text
 from command.i18n.times import JST, jst
-from command.operations.responder_line import clean, position_text
+from command.operations.responder_line import called_words, clean, position_text
 from command.operations.responder_members import MEMBER_OF
 from command.operations.responder_watch import Look, Watch, state_of
 
@@ -304,6 +304,9 @@ class Terminal(App[None]):
                 "terminal.acknowledged", who=seen["by"], time=_clock(seen["at"]), comment=seen["comment"] or ""
             )
             lines.append((words, ""))
+        elif (called := body.get("called")) is not None:
+            who, time = called_words(body, language), _clock(called["since"])
+            lines.append((self.t("terminal.called", who=who, time=time, n=called["step"]), "bold"))
         for each in body.get("responses", ()):
             words = self.t(
                 "terminal.team",

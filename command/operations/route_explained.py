@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from alerts.pipeline import TOLD_AT_ONCE, Surroundings, what_holds
 from alerts.policy import Policy, Route, labels_of, pressing
 from command.bus import Team
-from command.domain.alert import Alert
+from command.domain.alert import EVERYBODY, Alert
 from command.domain.clock import US_PER_S
 from command.domain.notice import Cause
 from command.domain.realm import Realm
@@ -95,7 +95,8 @@ def _route_lines(
     yield f"  held      {_held(route, alert, known, now_us)}"
     used = [name for name in channels if name in route.channels] or list(channels)
     yield f"  channels  {', '.join(used)}"
-    reached = [team.name for team in teams if _bound(team, key)]
+    called = () if alert.call is None else alert.call.teams
+    reached = [team.name for team in teams if _bound(team, key) or team.name in called or EVERYBODY in called]
     yield f"  key       {key}"
     yield f"  teams     {', '.join(reached) or 'none is bound to this key: it would lie in alerts.unroutable'}"
 

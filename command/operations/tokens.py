@@ -32,8 +32,8 @@ PREFIX: Final = "mizugiwa_"
 """What a token begins with, so that one that leaked into a file is found by who searches for it."""
 NAME_LIMIT: Final = 60
 TOKENS_A_PERSON: Final = 20
-SCOPES: Final = tuple(each for each in Permission if each is not Permission.MANAGE_PEOPLE)
-"""What a token can be for."""
+SCOPES: Final = tuple(each for each in Permission if each not in (Permission.MANAGE_PEOPLE, Permission.HAND_OVER))
+"""What a token can be for. A signature is a person's own."""
 _DAY_S: Final = 24 * 3_600
 _TOUCH_EVERY_US: Final = 60 * US_PER_S
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
-from command.domain.alert import Alert, Severity
+from command.domain.alert import Alert, Call, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
 from command.domain.response import TeamResponse, TeamState
@@ -42,6 +43,7 @@ _TIMES: Final = (
     "acknowledged_at",
     "assigned_at",
     "escalated_at",
+    "waiting_since",
 )
 
 
@@ -62,6 +64,8 @@ def alert_columns(alert: Alert) -> dict[str, Any]:
         "position": point(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": list(alert.evidence),
+        "called_at": None if alert.call is None else alert.call.at_us,
+        "called": call_json(alert.call),
         "responses": [_response_json(each) for each in alert.responses],
     }
 
@@ -76,6 +80,7 @@ def alert_of(columns: RowMapping, realm: Realm) -> Alert:
         position=position_of(columns["lon"], columns["lat"]),
         because_params=columns["because_params"],
         evidence=tuple(columns["evidence"]),
+        call=call_from_json(columns["called"]),
         responses=tuple(_response(each) for each in columns["responses"]),
         **{name: columns[name] for name in _SAME},
         **{f"{name}_us": columns[name] for name in _TIMES},
@@ -95,6 +100,7 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "position": _place(alert.position),
         "because_params": dict(alert.because_params),
         "evidence": [observation_id.hex() for observation_id in alert.evidence],
+        "call": call_json(alert.call),
         "responses": [_response_json(each) for each in alert.responses],
     }
 
@@ -111,9 +117,19 @@ def alert_from_json(kept: Mapping[str, Any]) -> Alert:
             "rule_severity": _severity(kept.get("rule_severity")),
             "position": _position(kept["position"]),
             "evidence": tuple(bytes.fromhex(observation_id) for observation_id in kept["evidence"]),
+            "call": call_from_json(kept.get("call")),
             "responses": tuple(_response(each) for each in kept.get("responses", ())),
         }
     )
+
+
+def call_json(call: Call | None) -> dict[str, Any] | None:
+    """A call as its column and its event keep it; call_from_json gives it back equal."""
+    return None if call is None else asdict(call)
+
+
+def call_from_json(kept: Mapping[str, Any] | None) -> Call | None:
+    return None if kept is None else Call(**{**kept, "passed": tuple(kept["passed"]), "teams": tuple(kept["teams"])})
 
 
 def _response_json(response: TeamResponse) -> dict[str, Any]:

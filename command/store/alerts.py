@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, or_, select
+from sqlalchemy import Row, and_, false, func, insert, not_, or_, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from command.domain.alert import Alert, AlertEventKind, Finding, FindingKind
+from command.domain.alert import Alert, AlertEventKind, Finding, FindingKind, Severity
 from command.domain.alert_acts import ActRefused, acknowledged
 from command.domain.ids import alert_id as alert_id_of
 from command.domain.realm import Realm
+from command.domain.silence import Matcher
 from command.store.alert_rows import READ, alert_columns, alert_from_json, alert_json, alert_of, plain
 from command.store.engine import realm_of
 from command.store.evidence import copy_evidence
@@ -24,6 +25,18 @@ from command.store.tables import ALERT, ALERT_EVENT, ALERT_OUTBOX
 
 MAX_ALERTS: Final = 10_000
 """No query gives more alerts than this, whatever its limit."""
+
+
+_UNANSWERED: Final = text(
+    """
+    (called IS NULL OR NOT EXISTS (
+        SELECT FROM jsonb_array_elements(responses) AS stands
+        WHERE stands ->> 'state' <> 'declined'
+            AND (called -> 'teams' @> jsonb_build_array(stands -> 'team') OR called -> 'teams' @> '["*"]')
+    ))
+    """
+)
+"""Of a row of `alert`: what escalation.next_call_at_us sees in it."""
 
 
 class UnknownAlert(LookupError):
@@ -119,6 +132,7 @@ def _applied(
         observed_at_us=finding.observed_at_us,
         recorded_at_us=now_us,
         cleared_at_us=finding.observed_at_us if over else None,
+        waiting_since_us=now_us,
     )
     if before is None:
         return fresh
@@ -126,6 +140,8 @@ def _applied(
         return None
     worse = finding.severity > before.severity
     raised = before.escalated_at_us is not None
+    seen = before.acknowledged_at_us is not None
+    waits_anew = before.cleared_at_us is not None or (worse and seen)
     after = replace(
         fresh,
         revision=before.revision + 1,
@@ -144,6 +160,8 @@ def _applied(
         acknowledged_at_us=None if worse else before.acknowledged_at_us,
         acknowledged_by=None if worse else before.acknowledged_by,
         comment=None if worse else before.comment,
+        waiting_since_us=None if seen and not worse else now_us if waits_anew else before.waiting_since_us,
+        call=None if waits_anew else before.call,
     )
     unmoved = replace(
         after, revision=before.revision, recorded_at_us=before.recorded_at_us, observed_at_us=before.observed_at_us
@@ -275,6 +293,51 @@ def count_open_alerts(session: Session) -> int:
     return session.execute(
         query.where(or_(ALERT.c.cleared_at.is_(None), ALERT.c.acknowledged_at.is_(None)))
     ).scalar_one()
+
+
+def open_alerts_by_severity(session: Session) -> dict[Severity, tuple[int, int]]:
+    """(how many count_open_alerts counts, how many of these nobody acknowledged), by severity."""
+    query = (
+        select(
+            ALERT.c.severity,
+            func.count().label("open"),
+            func.count().filter(ALERT.c.acknowledged_at.is_(None)).label("waiting"),
+        )
+        .where(or_(ALERT.c.cleared_at.is_(None), ALERT.c.acknowledged_at.is_(None)))
+        .group_by(ALERT.c.severity)
+    )
+    found = {Severity(row.severity): (row.open, row.waiting) for row in session.execute(query)}
+    return {severity: found.get(severity, (0, 0)) for severity in sorted(Severity, reverse=True)}
+
+
+def alerts_to_call(
+    session: Session, since_us: Mapping[Severity, int], *, silenced: Sequence[Matcher], limit: int
+) -> list[uuid.UUID]:
+    """Alerts that wait to be acknowledged, and that nobody was called about, since the time given for their severity;
+    without those that a team which was called has answered and not declined.
+
+    The worst first, then those that wait longest. since_us: by severity; alerts of a severity that is not in it are
+    left out, and so are those of `silenced` that a silence can keep quiet.
+    """
+    begun = func.coalesce(ALERT.c.called_at, ALERT.c.waiting_since)
+    waiting = [and_(ALERT.c.severity == int(severity), begun <= us) for severity, us in since_us.items()]
+    quiet = [
+        and_(
+            *(
+                column == wanted
+                for column, wanted in ((ALERT.c.rule, m.rule), (ALERT.c.subject, m.subject), (ALERT.c.area, m.area))
+                if wanted is not None
+            )
+        )
+        for m in silenced
+    ]
+    query = select(ALERT.c.alert_id).where(
+        ALERT.c.acknowledged_at.is_(None), ALERT.c.cleared_at.is_(None), or_(false(), *waiting), _UNANSWERED
+    )
+    if quiet:
+        heard = or_(ALERT.c.severity == int(Severity.CRITICAL), ALERT.c.escalated_at.is_not(None))
+        query = query.where(or_(heard, not_(func.coalesce(or_(*quiet), false()))))
+    return list(session.execute(query.order_by(ALERT.c.severity.desc(), begun).limit(limit)).scalars())
 
 
 def alert_events(session: Session, alert_id: uuid.UUID) -> list[AlertEvent]:

@@ -70,6 +70,13 @@ def area_as_of(session: Session, slug: str, at_us: int) -> Area | None:
     return None if row is None else _area(row)
 
 
+def area_changes(session: Session, since_us: int, until_us: int) -> list[Area]:
+    """Every version that holds from a time in between on, first to last."""
+    begun = AREA_VERSION.c.valid_from
+    query = select(AREA_VERSION).where(begun >= since_us, begun < until_us).order_by(AREA_VERSION.c.revision)
+    return [_area(row) for row in session.execute(query)]
+
+
 def areas_revision(session: Session) -> int:
     """A number that rises when any area changes; 0 before the first. One row, cheap to ask often."""
     return last(session, "area")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, Row, Uuid, and_, any_, cast, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -159,9 +159,12 @@ def _delivery(row: Row[Any]) -> Delivery:
     )
 
 
-def pending_deliveries(session: Session, limit: int, *, channel: str | None = None) -> list[Delivery]:
+def pending_deliveries(
+    session: Session, limit: int, *, channel: str | None = None, but_not: Collection[uuid.UUID] = ()
+) -> list[Delivery]:
     """What is to be sent (by one channel): the least tried first, so that one that always fails holds up no other; then
     the worst severity, then the oldest. No lock: a delivery may be sent twice, and consumers keep the highest revision.
+    but_not: those that the caller has in hand.
     """
     query = (
         select(DELIVERY)
@@ -172,13 +175,21 @@ def pending_deliveries(session: Session, limit: int, *, channel: str | None = No
     )
     if channel is not None:
         query = query.where(DELIVERY.c.channel == channel)
+    if but_not:
+        held = func.unnest(cast(list(but_not), ARRAY(Uuid))).table_valued("held_id").render_derived()
+        query = query.where(~select(held).where(held.c.held_id == DELIVERY.c.delivery_id).exists())
     return [_delivery(row) for row in session.execute(query)]
 
 
 def still_open(session: Session, delivery_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Those that are still to be sent: nobody gave them up, no other dispatcher has sent them."""
-    query = select(DELIVERY.c.delivery_id).where(DELIVERY.c.delivery_id.in_(delivery_ids), DELIVERY.c.state.in_(OPEN))
+    query = select(DELIVERY.c.delivery_id).where(_is_one_of(delivery_ids), DELIVERY.c.state.in_(OPEN))
     return set(session.scalars(query))
+
+
+def _is_one_of(delivery_ids: Sequence[uuid.UUID]) -> ColumnElement[bool]:
+    """As one array: a statement of its own for every number of ids would be compiled and planned anew each time."""
+    return DELIVERY.c.delivery_id == any_(cast(list(delivery_ids), ARRAY(Uuid)))
 
 
 def mark_delivered(
@@ -187,7 +198,7 @@ def mark_delivered(
     """The other side has these. One that was confirmed before keeps its first time. notes: what was not quite right."""
     session.execute(
         update(DELIVERY)
-        .where(DELIVERY.c.delivery_id.in_(delivery_ids), DELIVERY.c.state != DeliveryState.CONFIRMED.value)
+        .where(_is_one_of(delivery_ids), DELIVERY.c.state != DeliveryState.CONFIRMED.value)
         .values(
             state=DeliveryState.CONFIRMED.value,
             attempts=DELIVERY.c.attempts + 1,
@@ -287,6 +298,12 @@ def give_up(session: Session, delivery_id: uuid.UUID, reason: str) -> bool:
 def get_delivery(session: Session, delivery_id: uuid.UUID) -> Delivery | None:
     row = session.execute(select(DELIVERY).where(DELIVERY.c.delivery_id == delivery_id)).one_or_none()
     return None if row is None else _delivery(row)
+
+
+def deliveries_called(session: Session, delivery_ids: Sequence[uuid.UUID]) -> list[Delivery]:
+    """Those of the deliveries that there are, oldest first."""
+    query = select(DELIVERY).where(DELIVERY.c.delivery_id.in_(set(delivery_ids)))
+    return [_delivery(row) for row in session.execute(query.order_by(DELIVERY.c.created_at, DELIVERY.c.channel))]
 
 
 def list_deliveries(

@@ -166,6 +166,20 @@ def list_incidents(
     return [incident_of(row, realm) for row in session.execute(query.limit(min(limit, MAX_INCIDENTS))).mappings()]
 
 
+def incidents_worked_on(session: Session, since_us: int) -> tuple[list[Incident], int, int]:
+    """Those that are open or were changed from since_us on, the open ones first, of these those changed last; how many
+    there are, and how many of them are open.
+    """
+    is_open = INCIDENT.c.state.in_([state.value for state in OPEN_STATES])
+    wanted = or_(is_open, INCIDENT.c.changed_at >= since_us)
+    counted = select(func.count().label("total"), func.count().filter(is_open).label("open")).select_from(INCIDENT)
+    count = session.execute(counted.where(wanted)).one()
+    query = select(*READ).where(wanted).order_by(is_open.desc(), INCIDENT.c.changed_at.desc(), INCIDENT.c.incident_id)
+    realm = realm_of(session)
+    rows = session.execute(query.limit(MAX_INCIDENTS)).mappings()
+    return [incident_of(row, realm) for row in rows], count.total, count.open
+
+
 def _conditions(wanted: IncidentFilter) -> Iterator[Any]:
     if wanted.states is not None:
         yield INCIDENT.c.state.in_([state.value for state in wanted.states])

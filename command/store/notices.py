@@ -24,7 +24,7 @@ from command.store.engine import realm_of
 from command.store.jsonb import json_text
 from command.store.tables import ALERT, ALERT_EVENT, INHIBITOR, NOTICE, NOTICE_GROUP, NOTICE_TOLD, PLANNER
 
-MAX_GROUPS: Final = 50
+MAX_GROUPS: Final = 25
 """This many groups are told in one round."""
 
 _ENTER: Final = text("""
@@ -188,7 +188,10 @@ def open_alerts(session: Session) -> list[Alert]:
 
 
 class NoticeBook:
-    """The Book of alerts/pipeline.py in one transaction. `full`: a limit was met, there may be more to do at once."""
+    """The Book of alerts/pipeline.py in one transaction.
+
+    `full`: a limit was met, there may be more to do at once. `only_these`: no group is due in this round.
+    """
 
     def __init__(self, session: Session, realm: Realm, *, told_at_once: int) -> None:
         self._session = session
@@ -197,6 +200,7 @@ class NoticeBook:
         self._taken = 0
         self._ended: Counter[str] = Counter()
         self.full = False
+        self.only_these = False
 
     def close(self) -> None:
         """Add what ended in this round to the account."""
@@ -338,6 +342,8 @@ class NoticeBook:
         return [(each, alerts[each.group_id], counts.get(each.group_id, 0)) for each in groups]
 
     def _timed(self, column: Any, now_us: int, longest_us: int) -> Sequence[Group]:
+        if self.only_these:
+            return ()
         query = (
             select(NOTICE_GROUP)
             .where(or_(column <= now_us, column > now_us + longest_us))

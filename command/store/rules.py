@@ -80,6 +80,14 @@ def rule_version(session: Session, rule: str, version: int) -> RuleVersion | Non
     return None if row is None else _version(row)
 
 
+def rule_changes(session: Session, since_us: int, until_us: int) -> list[RuleVersion]:
+    """Every version that holds from a time in between on, first to last."""
+    begun = RULE_VERSION.c.valid_from
+    query = select(RULE_VERSION).where(begun >= since_us, begun < until_us)
+    rows = session.execute(query.order_by(begun, RULE_VERSION.c.rule, RULE_VERSION.c.version))
+    return [_version(row) for row in rows]
+
+
 def rules_revision(session: Session) -> int:
     """A number that rises when any rule's configuration changes; 0 before the first."""
     return last(session, "rule")

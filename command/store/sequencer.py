@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from command.store.tables import SEQUENCER
 
-Counted = Literal["flush", "area", "rule", "note"]
+Counted = Literal["flush", "area", "rule", "note", "shift", "handover"]
 
 
 def take_next(session: Session, name: Counted) -> int:

@@ -255,6 +255,62 @@ NOTE_VERSION: Final = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+SHIFT_VERSION: Final = Table(
+    "shift_version",
+    REALM_TABLES,
+    Column("shift_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("login", SafeText, nullable=False),
+    Column("role", SafeText, nullable=False),
+    Column("team", SafeText),
+    Column("areas", ARRAY(SafeText), nullable=False),
+    Column("skills", ARRAY(SafeText), nullable=False),
+    Column("from_at", Microseconds, nullable=False),
+    Column("until_at", Microseconds, nullable=False),
+    Column("changed_by", SafeText, nullable=False),
+    Column("changed_at", Microseconds, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+HANDOVER_VERSION: Final = Table(
+    "handover_version",
+    REALM_TABLES,
+    Column("sheet_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("outgoing", SafeText),
+    Column("from_at", Microseconds, nullable=False),
+    Column("until_at", Microseconds, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("remarks", SafeText, nullable=False),
+    Column("made_by", SafeText, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+HANDOVER_SIGNATURE: Final = Table(
+    "handover_signature",
+    REALM_TABLES,
+    Column("sheet_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("part", SafeText, primary_key=True),
+    Column("login", SafeText, nullable=False),
+    Column("name", SafeText, nullable=False),
+    Column("signed_at", Microseconds, nullable=False),
+    Column("recorded_at", Microseconds, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+)
+
+WATCH_HELD: Final = Table(
+    "watch_held",
+    REALM_TABLES,
+    Column("held_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("login", SafeText, nullable=False),
+    Column("name", SafeText, nullable=False),
+    Column("since", Microseconds, nullable=False),
+    Column("sheet_id", Uuid, nullable=False),
+)
+
 ALERT: Final = Table(
     "alert",
     REALM_TABLES,
@@ -284,6 +340,9 @@ ALERT: Final = Table(
     Column("escalated_at", Microseconds),
     Column("escalation_reason", SafeText),
     Column("rule_severity", SmallInteger),
+    Column("waiting_since", Microseconds),
+    Column("called_at", Microseconds),
+    Column("called", JSONB(none_as_null=True)),
     Column("responses", JSONB, nullable=False),
 )
 

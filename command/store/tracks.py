@@ -176,6 +176,12 @@ def track_by_id(session: Session, track_id: uuid.UUID) -> Track | None:
     return next(iter(_tracks(session, select(*READ).where(TRACK.c.track_id == track_id))), None)
 
 
+def tracks_of_subjects(session: Session, subjects: Sequence[str]) -> dict[str, Track]:
+    """The track that was seen last of each subject that has one."""
+    query = select(*READ).where(TRACK.c.subject.in_(set(subjects))).order_by(TRACK.c.observed_at)
+    return {track.subject: track for track in _tracks(session, query)} if subjects else {}
+
+
 def known_tracks(session: Session, track_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Those of the ids that there are tracks of."""
     if not track_ids:

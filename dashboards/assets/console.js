@@ -60,6 +60,8 @@
     const fact = $("data-age") && $("data-age").closest(".fact");
     if (fact) fact.dataset.late = newest !== null && now - newest > 60000 * Math.max(1, state.pulse.speed) ? "true" : "";
     put($("track-count"), String(state.pulse.tracks));
+    put($("watch-holder"), state.pulse.watch.words);
+    if ($("watch-fact")) $("watch-fact").dataset.state = state.pulse.watch.state;
     document.querySelectorAll("[data-age-of]").forEach((n) => put(n, age((now - Number(n.dataset.ageOf)) / 1000)));
     trouble(now);
   }
@@ -73,6 +75,7 @@
     } else if (!state.pulse.store.connected) {
       words = t("console.database_away", { age: span(Math.max(0, Math.floor((Date.now() - state.pulse.store.since_ms) / 1000)), "console.for"), time: shown });
     }
+    if (!words && state.pulse.watch.state === "unmanned") words = t("watch.nobody_on_duty");
     const box = $("trouble");
     if (!box) return;
     put(box, words);

@@ -58,6 +58,15 @@ class Banner:
                         _fact(view.t("console.data_age"), "data-age"),
                         _fact(view.t("console.tracks"), "track-count"),
                         _fact(view.t("console.link"), "link-state"),
+                        html.A(
+                            [
+                                html.Span(view.t("watch.watch"), className="label"),
+                                html.Span(id="watch-holder", className="value"),
+                            ],
+                            id="watch-fact",
+                            className="fact",
+                            href="/watch",
+                        ),
                         html.Div(className="grow"),
                         html.Div(
                             className="switch",

@@ -23,6 +23,7 @@ from command.i18n.times import jst
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, StoreUnavailable, current_language, current_person
+from command.operations.roster import callee_words
 from command.operations.triage import Explained, UnknownAlert, dms
 from dashboards.alert_facts import alert_facts
 from dashboards.asset_facts import asset_facts, freshness_of_source, source_line
@@ -117,7 +118,7 @@ class Drawer:
         done = text(language, "drawer.not_acknowledged")
         if alert.acknowledged_at_us is not None:
             done = f"{jst_clock(alert.acknowledged_at_us)} {alert.acknowledged_by} {alert.comment or ''}"
-        silence = console.silence_of(alert)
+        silence, next_us = console.silence_of(alert), console.next_call_at_us(alert)
         return [
             _head(language, told.title, kind=told.severity, severity=alert.severity.word, position=alert.position),
             _acts(console, alert, told, language),
@@ -132,6 +133,8 @@ class Drawer:
                 ("drawer.acknowledged", done),
                 ("drawer.held", alert.assigned_to),
                 ("drawer.escalated", _escalation(alert, language)),
+                ("drawer.called", _called(alert, language)),
+                ("drawer.next_call", next_us and jst(next_us)),
                 ("drawer.silenced", silence and f"{jst(silence.expires_at_us)} {silence.reason}"),
                 ("drawer.evidence", text(language, "drawer.evidence_count", n=len(alert.evidence))),
                 ("drawer.revision", str(alert.revision)),
@@ -336,6 +339,14 @@ def _escalation(alert: Alert, language: str) -> str | None:
     said = text(language, "triage.said", words=alert.escalation_reason or "")
     steps = dict.fromkeys(severity_word(each, language) for each in (alert.rule_severity, alert.severity))
     return f"{jst_clock(alert.escalated_at_us)} {alert.escalated_by} {' → '.join(steps)} {said}"
+
+
+def _called(alert: Alert, language: str) -> str | None:
+    call = alert.call
+    if call is None:
+        return None
+    who = callee_words(call, language)
+    return text(language, "drawer.called_is", time=jst_clock(call.at_us), who=who, n=call.step)
 
 
 def _affiliation(facts: Mapping[str, Any], language: str) -> str | None:

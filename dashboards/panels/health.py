@@ -117,6 +117,8 @@ def strip(health: ConsoleHealth, language: str) -> list[Component]:
             _seconds(language, offset, signed=True),
         ),
     ]
+    if health.on_duty is not None:
+        items.insert(0, _item(language, "watch.watch", health.watch, text(language, "watch.people", n=health.on_duty)))
     failing = max((c.level for c in health.channels), default=Level.GOOD)
     if failing is not Level.GOOD:
         of = [line.told for line in health.channels if line.level is failing]

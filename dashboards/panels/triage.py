@@ -14,6 +14,7 @@ from command.i18n import text
 from command.operations.access import needs
 from command.operations.console import Console
 from command.operations.people import Permission, current_language, current_person
+from command.operations.roster import callee_words
 from command.operations.triage_view import Arranged, Group, Grouping, TriageView
 from dashboards.alert_facts import alert_facts
 from dashboards.marks import marks
@@ -228,6 +229,10 @@ def _row(console: Console, alert: Alert, group: str, language: str) -> Component
         by = text(language, "triage.escalated_by", time=jst_clock(alert.escalated_at_us), who=alert.escalated_by or "")
         said = text(language, "triage.said", words=alert.escalation_reason or "")
         flags.append(html.Div(f"{by} {said}", className="flag raised"))
+    if alert.call is not None and alert.acknowledged_at_us is None and alert.cleared_at_us is None:
+        who = callee_words(alert.call, language)
+        told_at = text(language, "triage.called", time=jst_clock(alert.call.at_us)[:5], who=who, n=alert.call.step)
+        flags.append(html.Div(told_at, className="flag called"))
     if silence is not None:
         until = text(language, "triage.silenced_until", time=jst_clock(silence.expires_at_us)[:5])
         flags.append(html.Div(until, className="flag quiet"))

@@ -18,7 +18,7 @@ def test_it_is_registered() -> None:
 def test_a_stored_body_that_breaks_the_schema_is_never_published() -> None:
     published: list[bytes] = []
 
-    def publish(body: bytes, *, routing_key: str, message_id: str) -> bool:
+    def publish(body: bytes, *, routing_key: str, message_id: str, copies: tuple[str, ...] = ()) -> bool:
         published.append(body)
         return True
 

@@ -31,7 +31,7 @@ from alerts.message import (
     rfc3339,
     schema,
 )
-from command.domain.alert import Alert, Severity
+from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.geo import Position
 from command.domain.realm import Realm
 from command.domain.response import NEEDS_COMMENT, Response, ResponseKind, TeamResponse, TeamState
@@ -72,6 +72,19 @@ def an_alert(**changes: Any) -> Alert:
     return Alert(**(facts | changes))
 
 
+def a_call(**changes: Any) -> Call:
+    facts: dict[str, Any] = {
+        "login": "mori",
+        "name": "森 由美",
+        "team": "boats",
+        "step": 2,
+        "at_us": NIGHT_US,
+        "passed": ("sato", "mori"),
+        "teams": ("boats",),
+    }
+    return Call(**(facts | changes))
+
+
 def test_an_alert_reads_as_published() -> None:
     # given
     alert = an_alert(
@@ -80,6 +93,7 @@ def test_an_alert_reads_as_published() -> None:
         acknowledged_at_us=NIGHT_US,
         acknowledged_by="sato",
         comment="巡視艇に連絡",
+        call=a_call(at_us=NIGHT_US - 1),
         responses=(STANDS,),
     )
     # when
@@ -112,6 +126,7 @@ def test_an_alert_reads_as_published() -> None:
         "cleared_at": None,
         "evidence": ["000102030405060708090a0b0c0d0e0f"],
         "acknowledged": {"at": rfc3339(NIGHT_US), "by": "sato", "comment": "巡視艇に連絡"},
+        "called": {"login": "mori", "name": "森 由美", "team": "boats", "step": 2, "since": rfc3339(NIGHT_US - 1)},
         "responses": [
             {
                 "team": "tsushima",
@@ -135,6 +150,8 @@ def test_an_alert_reads_as_published() -> None:
         ({"revision": 3, "cleared_at_us": NIGHT_US}, "cleared"),
         ({"revision": 2, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US}, "acknowledged"),
         ({"revision": 3, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US + 1}, "revised"),
+        ({"revision": 2, "recorded_at_us": NIGHT_US, "call": a_call()}, "called"),
+        ({"revision": 3, "recorded_at_us": NIGHT_US + 1, "call": a_call()}, "revised"),
         (
             {"revision": 3, "cleared_at_us": 1, "acknowledged_at_us": NIGHT_US, "recorded_at_us": NIGHT_US},
             "acknowledged",
@@ -174,6 +191,14 @@ def test_an_area_that_has_gone_is_named_by_its_slug() -> None:
         cleared_at_us=st.none() | st.integers(0, 4 * 10**15),
         track_id=st.none() | st.uuids(),
         area=st.none() | st.from_regex(r"[a-z0-9][a-z0-9-]{0,30}", fullmatch=True),
+        call=st.none()
+        | st.builds(
+            a_call,
+            login=st.sampled_from(["mori", EVERYBODY]),
+            name=st.sampled_from(["森 由美", "x" * 300]),
+            team=st.sampled_from([None, "boats"]),
+            step=st.integers(1, 10**6),
+        ),
         position=st.none() | st.builds(Position, lon=st.floats(-180, 180), lat=st.floats(-90, 90)),
         evidence=st.lists(st.binary(min_size=16, max_size=16), max_size=5).map(tuple),
         because_params=st.dictionaries(

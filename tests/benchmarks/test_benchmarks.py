@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,38 @@ def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagra
     assert told["ratio"] > 0
 
 
+QUICK = """
+[route]
+group_by = ["rule", "area"]
+group_wait = "1s"
+group_interval = "4s"
+"""
+
+
+def test_a_small_storm_is_told_whole_in_few_messages_and_its_account_adds_up(server_dir: Callable[[str], Path]) -> None:
+    policy = server_dir("storm") / "alerts.toml"
+    policy.write_text(QUICK, "utf-8")
+    ours = load_bench("storm")(alerts=400, seconds=1, rules=4, areas=5, watch_s=0.0, policy_file=policy)["ours"]
+    assert ours["account"]["taken"] == ours["alerts"] == 400
+    assert ours["critical"]["alerts"] == 2
+    assert 22 <= ours["messages"] <= ours["messages_allowed"]
+    assert {fate: count for fate, count in ours["account"].items() if count} == {
+        "taken": 400,
+        "delivered": ours["account"]["delivered"],
+        "grouped": 400 - ours["account"]["delivered"],
+    }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_the_storm_keeps_its_bounds() -> None:
+    told = load_bench("storm")()
+    ours, aims = told["ours"], told["aims"]
+    assert ours["account"]["taken"] == 20_000
+    assert ours["critical"]["max_ms"] <= aims["critical_max_ms"]
+    assert ours["rss_slope_mb_per_min"] <= aims["rss_slope_mb_per_min"]
+
+
 @pytest.mark.soak
 def test_console_sees_every_vessel_on_the_page_and_each_report_reaches_every_screen() -> None:
     told = load_bench("console")(vessels=60, near=20, look_s=3.0, consoles=3, watch_s=8.0)
@@ -76,7 +109,7 @@ def test_the_fleets_datagrams_say_who_where_and_which_report() -> None:
 
 
 def test_a_benchmark_that_is_none_is_told_with_those_there_are() -> None:
-    with pytest.raises(BadSettings, match=r"choose from alert-latency, console, intake"):
+    with pytest.raises(BadSettings, match=r"choose from alert-latency, console, intake, relay"):
         run_bench("speed")
 
 
@@ -119,3 +152,13 @@ def test_each_vessel_enters_once_and_its_report_before_is_outside() -> None:
                     lons = [pyais.decode(r.line).asdict()["lon"] for r in (before, report)]
                     assert lons[0] < west < lons[1]
     assert entered == 2 * 2 * 10
+
+
+def test_relay_marks_every_row_once_its_message_is_in_a_queue_and_each_alert_reaches_the_team() -> None:
+    told = load_bench("relay")(deliveries=240, seconds=1, per_second=40)
+    ours, peer = told["ours"], told["peer"]
+    assert ours["marked"] == ours["queued"] == 240
+    assert ours["per_s"] > 0
+    assert peer["per_s"] > 0
+    assert ours["latency"]["alerts"] == 40
+    assert 0 < ours["latency"]["p50_ms"] <= ours["latency"]["p99_ms"] <= ours["latency"]["max_ms"]

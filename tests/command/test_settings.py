@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from command.domain.alert import Severity
+from command.domain.escalation import EscalationRules
 from command.settings import BadSettings, load_settings
 
 
@@ -38,6 +40,14 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
     assert settings.web.port == 9001
 
 
+def test_times_to_acknowledge_are_by_severity_and_a_time_of_0_calls_nobody(tmp_path: Path) -> None:
+    assert load_settings().escalation.value() == EscalationRules()
+    written(tmp_path, '[escalation]\ncritical_minutes = 0.5\nmedium_minutes = 0\nskills = {ais_gap = "radio"}\n')
+    rules = load_settings().escalation.value()
+    assert rules.within_us == {Severity.CRITICAL: 30_000_000, Severity.HIGH: 600_000_000}
+    assert rules.skills == {"ais_gap": "radio"}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -58,6 +68,9 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ('[[teams]]\nname = "../t"\n', "write small letters, digits and hyphens"),
         ('[[assets]]\nsubject = "431"\nkind = "vessel"\nname_ja = "a"\nname_en = "a"\n', "for example mmsi:431000001"),
         ("sources = 3\n", "write a list"),
+        ("[escalation]\ncritical_minutes = 0\n", "write critical_minutes above 0"),
+        ("[escalation]\nhigh_minutes = -1\n", "escalation.high_minutes"),
+        ('[escalation]\nskills = {ais_gap = "Radio!"}\n', "write small letters, digits and hyphens"),
         ("sources = [3]\n", "write a table, as in [[sources]]"),
         ('web = "x"\n', "write a table, as in [web]"),
         ("colour = 1\n", "no such setting here; docs/settings.md"),

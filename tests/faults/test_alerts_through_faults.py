@@ -44,6 +44,8 @@ from command.store.migrations import ensure_realm, migrate
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 DUTY: Final = Team(name="duty")
 QUEUES: Final = [team_queue(DUTY.name, severity) for severity in sorted(Severity, reverse=True)]
+AT_ONCE: Final = '[route]\ngroup_by = ["..."]\ngroup_wait = "0s"\ngroup_interval = "0s"\n'
+"""A policy by which every alert is a message of its own, so that messages can be counted."""
 STANDS_STILL_S: Final = 60.0
 MOST_GROWTH_MB: Final = 60.0
 """Of dispatch while a server stands still: it holds a bounded window, and leaves the rest in the store."""
@@ -98,7 +100,12 @@ class House:
         known = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "AMQP_URL", "MIZUGIWA_CONFIG")}
         with subprocess.Popen(
             [sys.executable, "-m", "command.cli", *words, "--realm", self.realm.name],
-            env={**known, "MIZUGIWA_DATA_DIR": str(self.data_dir), **env},
+            env={
+                **known,
+                "MIZUGIWA_DATA_DIR": str(self.data_dir),
+                "MIZUGIWA_CONFIG": str(self.data_dir / "mizugiwa.toml"),
+                **env,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -125,6 +132,8 @@ class House:
 @pytest.fixture(scope="module")
 def data_dir(server_dir: Callable[[str], Path]) -> Iterator[Path]:
     path = server_dir("faults")
+    (path / "alerts.toml").write_text(AT_ONCE, "utf-8")
+    (path / "mizugiwa.toml").write_text(f"alerts_policy = {str(path / 'alerts.toml')!r}\n", "utf-8")
     ensure_services(path, database_url=None, amqp_url=None)
     yield path
     stop_services(path)
@@ -212,6 +221,7 @@ def test_a_responder_acts_once_on_what_is_delivered_three_times_and_out_of_order
     # given alerts of two revisions each, as dispatch sends them
     with house.process("dispatch"):
         alerts = house.record(40)
+        eventually(lambda: sum(ready(house).values()) >= 40, within_s=60.0)
         with realm_session(house.engine, house.realm) as session:
             for alert in alerts:
                 acknowledge_alert(session, alert.alert_id, by="sato", comment="", now_us=SystemClock().now_us())

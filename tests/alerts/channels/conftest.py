@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from alerts.channel import ChannelTools, Parcel
-from alerts.message import AreaName, alert_body
+from alerts.message import AreaName, Grouped, alert_body
 from command.domain.alert import Alert, Severity
 from command.domain.geo import Position
 from command.domain.ids import delivery_id
@@ -161,14 +161,16 @@ def an_alert(**changes: Any) -> Alert:
     return Alert(**(facts | changes))
 
 
-def a_parcel(channel: str, **changes: Any) -> Parcel:
+def a_parcel(channel: str, *, grouped: Grouped | None = None, **changes: Any) -> Parcel:
     """A stored delivery of an alert by a channel."""
     alert = an_alert(**changes)
     return Parcel(
         delivery_id=delivery_id(alert.alert_id, alert.revision, channel),
         alert_id=alert.alert_id,
         revision=alert.revision,
-        body=alert_body(alert, area_name=AreaName(ja="厳原湾", en="Izuhara bay") if alert.area else None),
+        body=alert_body(
+            alert, area_name=AreaName(ja="厳原湾", en="Izuhara bay") if alert.area else None, grouped=grouped
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import email
 import email.policy
 import socket
 import ssl
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -19,8 +20,9 @@ from pydantic import ValidationError
 
 from alerts.channel import ChannelTools, NeverAgain, NotNow, Parcel
 from alerts.channels.mail import MailChannel, MailConfig
+from alerts.message import Grouped
 from alerts.registry import CHANNELS
-from command.domain.alert import Severity
+from command.domain.alert import Call, Severity
 
 PASSWORD = "of the mail server 4"  # noqa: S105 - of a server that lives as long as a test
 
@@ -141,6 +143,21 @@ def test_a_critical_alert_arrives_encrypted_and_says_what_to_know_at_three_in_th
     assert "これは訓練です" not in text
 
 
+def test_a_call_says_who_is_called_and_what_to_do(
+    serving: Any, mailbox: Mailbox, certificate: tuple[Path, Path], tools: ChannelTools, parcel: Callable[..., Parcel]
+) -> None:
+    at_us = 1_795_304_465_000_000
+    call = Call(login="mori", name="森 由美", team=None, step=1, at_us=at_us, passed=("mori",), teams=())
+    with serving() as port:
+        channel = MailChannel(config(port, certificate), secret=PASSWORD, tools=tools)
+        channel.send(parcel("mail", revision=2, recorded_at_us=at_us, call=call))
+    (message,) = mailbox.taken
+    assert "呼び出し" in message["Subject"]
+    text = message.get_content()
+    assert "呼び出し:森 由美、2026-11-22 08:41 JST (23:41Z)" in text
+    assert "時間内に確認がない" in text
+
+
 def test_an_exercise_says_so_first_and_english_is_whole(
     serving: Any, mailbox: Mailbox, certificate: tuple[Path, Path], tools: ChannelTools, parcel: Callable[..., Parcel]
 ) -> None:
@@ -161,6 +178,37 @@ def test_an_exercise_says_so_first_and_english_is_whole(
     assert text.startswith("This is an exercise.")
     assert "Where: position unknown" in text
     assert "over" in text
+
+
+def test_several_alerts_of_one_group_are_one_message_that_names_them(
+    serving: Any,
+    mailbox: Mailbox,
+    certificate: tuple[Path, Path],
+    tools: ChannelTools,
+    parcel: Callable[..., Parcel],
+    alert: Callable[..., Any],
+) -> None:
+    members = [alert(), alert(alert_id=uuid.uuid4(), because_params={}, subject_label="第二\n漁丸")]
+    grouped = Grouped(
+        group_id=uuid.UUID(int=7),
+        labels={"rule": "geofence_entry"},
+        message=1,
+        repeat=False,
+        members=members,
+        more=3,
+        open_alerts=5,
+        cleared=0,
+    )
+    with serving() as port:
+        MailChannel(config(port, certificate), secret=PASSWORD, tools=tools).send(parcel("mail", grouped=grouped))
+    (message,) = mailbox.taken
+    assert message["References"] == f"<group.{uuid.UUID(int=7)}@customs.example>"
+    lines = message.get_content().splitlines()
+    assert "ほか4件" in lines[0]
+    listed = lines[lines.index("このメールで知らせる警報 5件 (継続中 5件):") + 1 :]
+    assert listed[0].startswith("・【緊急】監視区域への進入 発生:第八海進丸 2026-11-22 08:41 JST")
+    assert "第二 漁丸" in listed[1]
+    assert listed[2] == "・ほか3件"
 
 
 def test_a_label_with_line_breaks_forges_no_header(

@@ -81,7 +81,7 @@ def test_no_page_of_the_people_has_a_finding(
         put_rule(session, "geofence_dwell", {}, "settings", 1)
         put_rule(session, "geofence_dwell", {"after_s": 3_600}, "mori", 2, by_person=True, reason="演習")
     rules = ("/rules", "/rules/geofence_dwell", "/rules/geofence_absence")
-    for path in ("/account", "/account/second", "/people", "/deliveries", *rules, "/password"):
+    for path in ("/account", "/account/second", "/people", *rules, "/deliveries", "/watch", "/handover", "/password"):
         page.goto(f"{web.url}{path}")
         assert page.locator("main").is_visible(), path
         examined.look(path)

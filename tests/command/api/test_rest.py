@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from alerts.channels.amqp import AmqpChannel
 from command.domain.alert import Severity
+from command.operations.planning import Planning
 
 
 def test_alerts_come_worst_first_in_the_readers_language(web: Any, eventually: Callable[..., None]) -> None:
@@ -78,3 +80,26 @@ def test_realm_and_health_say_what_is_known(web: Any) -> None:
     assert health["database"]["connected"] is True
     assert health["queues"] is None
     assert [process["process"] for process in health["processes"]] == ["web"]
+
+
+def test_an_alerts_account_says_what_became_of_each_revision_and_by_which_message(web: Any) -> None:
+    # given one alert that goes out at once and one that waits with its group
+    vessel = web.vessel(431000001, 129.3, 34.2)
+    web.put_tracks([vessel])
+    told = web.raise_alert(vessel, severity=Severity.CRITICAL)
+    waits = web.raise_alert(vessel, severity=Severity.LOW, rule="ais_gap")
+    channel = AmqpChannel(lambda body, *, routing_key, message_id: False)
+    Planning(web.engine, web.realm, clock=web.clock, channels=[channel], policy_file=None).round()
+    with web.signed_in() as client:
+        (line,) = client.get(f"/api/alerts/{told.alert_id}/deliveries").json()
+        (waiting,) = client.get(f"/api/alerts/{waits.alert_id}/deliveries").json()
+        unknown = client.get(f"/api/alerts/{uuid.uuid4()}/deliveries")
+    assert (line["revision"], line["route"], line["fate"], line["pending"]) == (1, "high", "delivered", False)
+    assert [(d["channel"], d["state"]) for d in line["deliveries"]] == [("amqp", "pending")]
+    assert (waiting["route"], waiting["fate"], waiting["pending"], waiting["deliveries"]) == (
+        "low",
+        "waiting",
+        True,
+        [],
+    )
+    assert unknown.status_code == 404

@@ -442,7 +442,13 @@ def test_what_asks_without_saying_where_is_refused_to_who_has_areas() -> None:
     # then sight and what lies nowhere is for both, and every other permission, a new one too, wants to know where
     for permission in Permission:
         anywhere.must(permission)
-        if permission in (Permission.WATCH, Permission.READ_INCIDENTS, Permission.MANAGE_PEOPLE):
+        if permission in (
+            Permission.WATCH,
+            Permission.READ_INCIDENTS,
+            Permission.EDIT_ROSTER,
+            Permission.HAND_OVER,
+            Permission.MANAGE_PEOPLE,
+        ):
             here.must(permission)
         else:
             with pytest.raises(Forbidden, match="区域を限られていない"):

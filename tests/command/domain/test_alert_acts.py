@@ -49,7 +49,7 @@ def test_an_escalation_that_was_answered_can_be_raised_once_more_and_taken_back_
     thrice = escalate(acknowledged(twice, by="mori", comment="", now_us=23), now_us=24)
     assert [each.severity for each in (once, twice, thrice)] == [Severity.HIGH, Severity.CRITICAL, Severity.CRITICAL]
     back = withdrawn(thrice, now_us=30)
-    assert back == replace(ALERT, revision=back.revision, recorded_at_us=30)
+    assert back == replace(ALERT, revision=back.revision, recorded_at_us=30, waiting_since_us=24)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -80,6 +81,10 @@ class Ops:
     def unconfirmed(self) -> list[Delivery]:
         with realm_session(self.engine, self.realm) as session:
             return pending_deliveries(session, 1_000)
+
+    def all(self) -> list[Delivery]:
+        with realm_session(self.engine, self.realm) as session:
+            return list_deliveries(session, set(DeliveryState), limit=100)
 
     def dead(self) -> list[Delivery]:
         with realm_session(self.engine, self.realm) as session:
@@ -298,14 +303,16 @@ def test_a_database_that_goes_away_is_waited_for_and_the_teams_are_told(ops: Ops
 
 CHILD = """
 import sys, threading
+from pathlib import Path
 from command.bus import Team
 from command.domain.clock import SystemClock
 from command.domain.realm import Realm
 from command.operations.dispatch import run
 from command.store.engine import make_engine
-database_url, amqp_url, realm = sys.argv[1:]
+database_url, amqp_url, realm, *policy = sys.argv[1:]
 run(engine=make_engine(database_url), database_url=database_url, amqp_url=amqp_url, realm=Realm.parse(realm),
-    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event())
+    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event(),
+    policy_file=Path(policy[0]) if policy else None)
 """
 
 
@@ -461,6 +468,58 @@ def receiving(port: int, heard: list[str], statuses: list[int]) -> Iterator[None
         thread.join()
 
 
+CHILD_WITH_WEBHOOK = """
+import sys, threading
+from alerts.channel import ChannelSetup
+from alerts.channels.webhook import WebhookConfig
+from command.bus import Team
+from command.domain.clock import SystemClock
+from command.domain.realm import Realm
+from command.operations.dispatch import run
+from command.store.engine import make_engine
+database_url, amqp_url, realm, url, key = sys.argv[1:]
+config = WebhookConfig(name="prefecture", serves="exercises", url=url, timeout_s=60.0)
+run(engine=make_engine(database_url), database_url=database_url, amqp_url=amqp_url, realm=Realm.parse(realm),
+    teams=[Team(name="duty")], clock=SystemClock(), stop=threading.Event(),
+    channels=[ChannelSetup(config=config, secret=key)])
+"""
+
+
+@pytest.mark.faults
+def test_killed_while_a_receiver_answers_it_sends_again_under_the_same_identity(
+    ops: Ops, repository: Path, eventually: Callable[..., None]
+) -> None:
+    heard: list[str] = []
+    key = base64.b64encode(bytes(32)).decode()
+    (alert,) = ops.record(finding())
+    # given a receiver that takes the message and is slow to say so
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        url = f"http://127.0.0.1:{slow.getsockname()[1]}/"
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD_WITH_WEBHOOK, ops.database_url, ops.amqp_url, ops.realm.name, url, key],
+            cwd=repository,
+        )
+        try:
+            slow.settimeout(60)
+            line, _ = slow.accept()
+            with line:
+                request = line.recv(65_536).decode()
+                # when dispatch is killed before it hears
+                os.kill(child.pid, signal.SIGKILL)
+                child.wait(20)
+        finally:
+            child.kill()
+            child.wait(20)
+    first = next(row.split(": ")[1] for row in request.splitlines() if row.lower().startswith("webhook-id"))
+    # then the next dispatch sends the same, and marks it
+    port = int(url.rstrip("/").rpartition(":")[2])
+    config = WebhookConfig(name="prefecture", serves="exercises", url=url)
+    with receiving(port, heard, []), ops.dispatching(channels=[ChannelSetup(config=config, secret=key)]):
+        eventually(lambda: ops.unconfirmed() == [])
+    assert heard == [first]
+    assert alert.alert_id in {delivery.alert_id for delivery in ops.all()}
+
+
 def test_a_receiver_that_is_down_holds_up_nobody_and_what_it_missed_outlives_a_restart_and_a_refusal(
     ops: Ops, eventually: Callable[..., None]
 ) -> None:
@@ -501,3 +560,36 @@ def test_a_receiver_that_is_down_holds_up_nobody_and_what_it_missed_outlives_a_r
 
 
 REFUSED = "refused: HTTP 400 Bad Request"
+
+
+def test_a_group_that_waits_is_told_once_and_whole_though_dispatch_is_killed_and_started_between_its_timers(
+    ops: Ops, repository: Path, eventually: Callable[..., None]
+) -> None:
+    # given a policy by which a group waits, and a dispatch that has taken three alerts up
+    ops.policy.write_text('[route]\ngroup_by = ["rule"]\ngroup_wait = "5s"\ngroup_interval = "5s"\n', "utf-8")
+    words = [ops.database_url, ops.amqp_url, ops.realm.name, str(ops.policy)]
+    with ops.consumer() as consumer:
+        child = subprocess.Popen([sys.executable, "-c", CHILD, *words], cwd=repository)
+        try:
+            eventually(lambda: ops.detail().get("broker", {}).get("connected"), within_s=60)
+            alerts = ops.record(*(finding(subject=f"mmsi:{i}") for i in range(3)))
+            eventually(lambda: ops.detail()["account"]["taken"] == 3)
+        finally:
+            # when it is killed before they are due
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait(20)
+        # and another is raised before the next one starts
+        alerts += ops.record(finding(subject="mmsi:9"))
+        told: set[str] = set()
+        messages = 0
+        with ops.dispatching():
+            while len(told) < len(alerts):
+                body, _ = take(consumer)
+                told |= {member["alert_id"] for member in body.get("grouped", {}).get("members", [body])}
+                messages += 1
+            # then each was told, in one message or, where the next one came late, two
+            assert told == {str(alert.alert_id) for alert in alerts}
+            assert messages <= 2
+            eventually(lambda: ops.detail()["account"].get("waiting") == 0)
+            account = ops.detail()["account"]
+    assert account["taken"] == 4 == account["delivered"] + account["grouped"]

@@ -352,3 +352,27 @@ def test_a_clock_set_back_keeps_nothing_waiting(desk: Desk) -> None:
     desk.round()
     desk.clock.us -= 3_600 * US_PER_S
     assert [each.alert_id for each in of(desk.round(), desk)] == [alert.alert_id]
+
+
+def test_what_breaks_the_planning_of_one_alert_keeps_none_from_people(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a defect that one alert meets
+    def fails(notices: object, around: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    alerts = desk.raised(Severity.MEDIUM, Severity.LOW)
+    monkeypatch.setattr("alerts.pipeline.STAGES", (fails,))
+    # then everything goes out by itself, and the operator is told
+    told = of(desk.round(), desk)
+    assert {each.alert_id for each in told} == {alert.alert_id for alert in alerts}
+    assert "planning failed (ZeroDivisionError: a defect)" in str(desk.planning.trouble)
+
+
+def test_a_revision_that_became_critical_is_told_with_those_before_it(desk: Desk) -> None:
+    (alert,) = desk.raised(Severity.MEDIUM)
+    desk.record(desk.finding(Severity.CRITICAL, kind=FindingKind.REVISED))
+    told = of(desk.round(), desk)
+    assert [(each.alert_id, each.revision) for each in told] == [(alert.alert_id, 2)]
+    assert desk.fates(alert) == [Fate.GROUPED, Fate.DELIVERED]
+    assert of(desk.round(after_s=61), desk) == []

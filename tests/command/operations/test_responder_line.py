@@ -9,13 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.message import AreaName, alert_body
-from command.domain.alert import Alert, Severity
+from alerts.message import ALERT, AreaName, Grouped, alert_body, alert_of_body, check_body
+from command.domain.alert import EVERYBODY, Alert, Call, Severity
 from command.domain.geo import Position
-from command.operations.responder_line import alert_line, clean, position_text
+from command.operations.responder_line import (
+    alert_line,
+    clean,
+    is_repeat,
+    member_lines,
+    position_text,
+    revisions_told,
+)
 
 
-def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, Any]:
+def an_alert(**changes: Any) -> Alert:
     facts: dict[str, Any] = {
         "alert_id": uuid.UUID(int=1),
         "revision": 1,
@@ -34,7 +41,11 @@ def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, An
         "observed_at_us": 1_795_390_865_123_456,
         "recorded_at_us": 1_795_390_865_123_456,
     }
-    body = alert_body(Alert(**(facts | changes)), area_name=area_name)
+    return Alert(**(facts | changes))
+
+
+def a_body(*, area_name: AreaName | None = None, **changes: Any) -> dict[str, Any]:
+    body = alert_body(an_alert(**changes), area_name=area_name)
     return body | {"because": {"ja": "監視区域に進入", "en": "entered the watched area"}}
 
 
@@ -70,11 +81,17 @@ def test_an_unknown_position_is_said_and_never_made_up() -> None:
     assert "  位置不明  " in alert_line(a_body(position=None), "ja")
 
 
+def a_call(login: str, name: str) -> Call:
+    return Call(login=login, name=name, team=None, step=1, at_us=1_795_390_865_123_456, passed=(login,), teams=())
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"revision": 3}, "(更新 第3版)"),
         ({"revision": 2, "cleared_at_us": 1}, "(解消)"),
+        ({"revision": 2, "call": a_call("mori", "森 由美")}, "(呼び出し: 森 由美)"),
+        ({"revision": 2, "call": a_call(EVERYBODY, "")}, "(呼び出し: 全員(当直者なし))"),
         (
             {"revision": 2, "acknowledged_at_us": 1_795_390_865_123_456, "acknowledged_by": "sato"},
             "(当直確認: sato)",
@@ -83,6 +100,23 @@ def test_an_unknown_position_is_said_and_never_made_up() -> None:
 )
 def test_what_made_the_revision_is_said(changes: dict[str, Any], says: str) -> None:
     assert says in alert_line(a_body(**changes), "ja")
+
+
+def test_a_call_that_is_told_again_in_a_group_meets_the_schema_and_is_said() -> None:
+    called = an_alert(revision=2, call=a_call("mori", "森 由美"))
+    grouped = Grouped(
+        group_id=uuid.UUID(int=7),
+        labels={},
+        message=3,
+        repeat=True,
+        members=[called, an_alert(alert_id=uuid.UUID(int=2))],
+        more=0,
+        open_alerts=2,
+        cleared=0,
+    )
+    body = alert_body(called, area_name=None, grouped=grouped)
+    check_body(body, kind=ALERT)
+    assert any("(呼び出し中)" in line for line in member_lines(body, "ja"))
 
 
 def test_a_name_from_the_air_cannot_command_the_terminal_nor_break_the_line() -> None:
@@ -106,3 +140,42 @@ def test_a_position_reads_back_to_within_a_hundredth_of_a_minute_and_has_no_sixt
         value = int(whole) + float(minutes) / 60.0
         value = value if printed[-1] == positive else -value
         assert value == pytest.approx(degrees, abs=0.5001 / 6_000)
+
+
+def a_group(*, repeat: bool = False, more: int = 0) -> dict[str, Any]:
+    members = [
+        alert_of_body(a_body(alert_id=uuid.UUID(int=number), subject=f"mmsi:{number}", **changes))
+        for number, changes in enumerate(
+            ({"severity": Severity.HIGH}, {"severity": Severity.LOW, "revision": 3, "cleared_at_us": 10**15}), 1
+        )
+    ]
+    grouped = Grouped(
+        group_id=uuid.UUID(int=7),
+        labels={"rule": "geofence_entry"},
+        message=2,
+        repeat=repeat,
+        members=members,
+        more=more,
+        open_alerts=4,
+        cleared=1,
+    )
+    body = alert_body(members[0], area_name=None, grouped=grouped)
+    check_body(body, kind=ALERT)
+    return body
+
+
+def test_beneath_the_worst_of_a_group_stand_how_many_and_a_line_for_each() -> None:
+    head, first, second, rest = member_lines(a_group(more=9), "en")
+    assert head == "   11 alerts in this message; of the group 4 are open, 1 of these are over:"
+    assert first.startswith("    ▲ High  2026-11-23 08:41 JST (23:41Z)  34-41.23N 129-26.51E  ")
+    assert second.startswith("    ○ Low (cleared)  2026")
+    assert rest == "    … and 9 more; the console lists them"
+    assert "(and 10 more: " in alert_line(a_group(more=9), "en")
+
+
+def test_a_repeated_group_says_that_it_is_one_and_every_revision_counts_as_told() -> None:
+    body = a_group(repeat=True)
+    assert "再通知" in member_lines(body, "ja")[0]
+    assert is_repeat(body)
+    assert revisions_told(body) == [(str(uuid.UUID(int=1)), 1), (str(uuid.UUID(int=2)), 3)]
+    assert (is_repeat(a_body()), member_lines(a_body(), "ja")) == (False, [])

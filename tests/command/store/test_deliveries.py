@@ -147,6 +147,8 @@ def test_a_delivery_that_always_fails_holds_up_no_other_and_the_worst_goes_first
     with realm_session(engine, realm) as session:
         order = [pending.alert_id for pending in pending_deliveries(session, 100)]
         assert [pending.alert_id for pending in pending_deliveries(session, 1)] == order[:1]
+        others = pending_deliveries(session, 100, channel="amqp", but_not=[delivery(high).delivery_id])
+        assert [pending.alert_id for pending in others] == order[1:]
     assert order == [high.alert_id, low.alert_id, poison.alert_id]
 
 
