@@ -184,7 +184,8 @@ class Terminal(App[None]):
         words, level = self._line(look)
         line.set_class(level == "bad", "bad")
         line.set_class(level == "wait", "wait")
-        line.update(Text(f" {clean(words)}"))
+        # else the mark would stand on a row of its own: Japanese has no spaces to break at
+        line.update(Text(f" {clean(words)}".replace("!!! ", "!!!\u00a0")))
         told = self._note(look)
         note = self.query_one("#told", Static)
         note.display = bool(told)

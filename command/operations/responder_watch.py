@@ -111,6 +111,7 @@ class Watch:
         self._notices: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=_NOTICES)
         self._bells = 0
         self._number = 0
+        self._sorted: tuple[int, tuple[Mapping[str, Any], ...]] = (-1, ())
         self._state = DispatchState.RUNNING
         self._heard_at_s = self._apart_since_s = monotonic_s()
         self._sent_at_s: dict[str, float] = {}
@@ -135,9 +136,11 @@ class Watch:
             connected = self._broken is None and consumer is not None and consumer.connected
             standing_by = consumer is not None and consumer.standing_by
             heard_s = None if standing_by else now_s - self._heard_at_s
+            if self._sorted[0] != self._number:
+                self._sorted = self._number, tuple(severities_first(list(self._alerts.values())))
             return Look(
                 number=self._number,
-                alerts=tuple(severities_first(list(self._alerts.values()))),
+                alerts=self._sorted[1],
                 connected=connected,
                 standing_by=standing_by,
                 away=not connected and (self._broken is not None or now_s - self._apart_since_s > self._patience_s),

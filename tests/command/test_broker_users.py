@@ -82,8 +82,10 @@ def teams(endpoints: Endpoints, realm: Realm, tmp_path: Path) -> Iterator[Teams]
     if endpoints.management_url is None:
         pytest.skip("AMQP_MANAGEMENT_URL is not set; users cannot be made")
     made = Teams(endpoints, realm, tmp_path / "teams", f"a-{uuid.uuid4().hex[:6]}", f"b-{uuid.uuid4().hex[:6]}")
-    yield made
     users = BrokerUsers(endpoints.management_url)
+    for user in users.named("team-"):  # of tests before
+        users.delete(user)
+    yield made
     for user in users.named("team-"):
         users.delete(user)
 
