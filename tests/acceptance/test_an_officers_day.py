@@ -52,6 +52,7 @@ def waiting(page: Page) -> str:
     return str(chosen.get_attribute("data-alert"))
 
 
+@pytest.mark.program
 @pytest.mark.timeout(600)
 def test_an_officers_day(
     start_up: Callable[..., Any],

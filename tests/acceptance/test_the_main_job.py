@@ -20,6 +20,7 @@ def rendered(page: Page) -> dict[str, tuple[float, float]]:
     return {f["track_id"]: (f["lon"], f["lat"]) for f in features if f["track_id"]}
 
 
+@pytest.mark.program
 @pytest.mark.timeout(400)
 def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_got(
     start_up: Callable[..., Any],
@@ -68,6 +69,7 @@ def test_an_officer_sees_vessels_move_and_acknowledges_an_alert_that_responders_
         assert acknowledged["comment"] == "海上保安庁へ通報済み"
 
 
+@pytest.mark.program
 def test_the_terminal_alone_shows_the_first_password(start_up: Callable[..., Any]) -> None:
     running = start_up("--drill", "tsushima-night")
     password = running.first_login["password"].encode()

@@ -43,6 +43,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return chain, key
 
 
+@pytest.mark.program
 def test_the_console_speaks_tls_and_its_cookie_never_travels_without(
     start_up: Callable[..., Any], certificate: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep, time
 from typing import Any, Final
 
 import psutil
 from sea import FENCE, FENCE_SLUG, PERIOD_S, Report, reports
-from stage import LIVE, BenchFailed, Stage, cpu_s, stage, used_between
+from stage import LIVE, BenchFailed, Stage, cpu_s, stage, ungrouped, used_between
 
 from command.bus import Consumer, Message, team_queue
 from command.domain.alert import Severity
@@ -48,7 +47,7 @@ def measure(seconds: int = 60, per_second: int = 1_000) -> dict[str, Any]:
     sent = reports(seconds=seconds, per_second=per_second)
     port, peers_port = free_ports(2, kind=socket.SOCK_DGRAM)
     settings = f'[[sources]]\nkind = "ais"\nname = "bench"\nendpoint = "udp://127.0.0.1:{port}"\n'
-    with policy_file() as policy, stage(f"alerts_policy = {str(policy)!r}\n{settings}") as here:
+    with ungrouped() as policy, stage(policy + settings) as here:
         ours = run(here, sent, port)
         here.stop()
         peer = run_peer(here, sent, peers_port)
@@ -59,15 +58,6 @@ def measure(seconds: int = 60, per_second: int = 1_000) -> dict[str, Any]:
         "input": {"seconds": seconds, "observations_per_s": per_second, "vessels": PERIOD_S * per_second},
         "aims": {"p50_ms_at_most": 100, "p99_ms_at_most": 500},
     }
-
-
-@contextmanager
-def policy_file() -> Iterator[Path]:
-    """A policy by which each alert goes out by itself: the way of one alert is measured, not how long a group waits."""
-    with TemporaryDirectory(prefix="mizugiwa-bench-policy-") as folder:
-        path = Path(folder) / "alerts.toml"
-        path.write_text('[route]\ngroup_by = ["..."]\ngroup_wait = "0s"\ngroup_interval = "0s"\n', "utf-8")
-        yield path
 
 
 def run(here: Stage, sent: Sequence[Sequence[Report]], port: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import pika
 from sqlalchemy import text
-from stage import LIVE, STARTED_WITHIN_S, BenchFailed, Stage, stage, used_between
+from stage import LIVE, STARTED_WITHIN_S, BenchFailed, Stage, stage, ungrouped, used_between
 
 from alerts.message import alert_body
 from command.bus import Consumer, Team, alert_topology, team_queue
@@ -42,7 +42,7 @@ PEER_WINDOW: Final = 1_000
 
 def measure(deliveries: int = 36_000, seconds: int = 20, per_second: int = 200) -> dict[str, Any]:
     """{"ours", "peer", "ratio", "input"}; ratio is our rate over the peer's. Raises BenchFailed."""
-    with stage(SETTINGS) as here:
+    with ungrouped() as policy, stage(policy + SETTINGS) as here:
         rows = _planned(here, deliveries)
         bodies = [json.dumps(row.body, ensure_ascii=False, separators=(",", ":")).encode() for row in rows]
         here.start("dispatch")
@@ -228,7 +228,7 @@ def _latency(here: Stage, *, seconds: int, per_second: int) -> dict[str, Any]:
         def take() -> None:
             while not ending.is_set():
                 if (message := consumer.get(0.1)) is not None:
-                    taken[str(message.message_id)] = monotonic()
+                    taken[json.loads(message.body)["alert_id"]] = monotonic()
                     message.ack()
 
         thread = threading.Thread(target=take)
@@ -241,7 +241,7 @@ def _latency(here: Stage, *, seconds: int, per_second: int) -> dict[str, Any]:
                     (alert,) = record_findings(
                         session, LIVE, [_finding(number, Severity.HIGH)], labels={}, now_us=time_ns() // 1_000
                     )
-                raised[str(delivery_id(alert.alert_id, 1, "amqp"))] = monotonic()
+                raised[str(alert.alert_id)] = monotonic()
             here.wait_until(lambda: len(taken) >= len(raised), within_s=60.0, what="an alert has not come")
         finally:
             ending.set()

@@ -167,6 +167,15 @@ def stage(settings_toml: str) -> Iterator[Stage]:
         shutil.rmtree(data_dir)
 
 
+@contextmanager
+def ungrouped() -> Iterator[str]:
+    """Settings by which each alert goes out by itself: the way of one alert is measured, not how long a group waits."""
+    with tempfile.TemporaryDirectory(prefix="mizugiwa-bench-policy-") as folder:
+        policy = Path(folder) / "alerts.toml"
+        policy.write_text('[route]\ngroup_by = ["..."]\ngroup_wait = "0s"\ngroup_interval = "0s"\n', "utf-8")
+        yield f"alerts_policy = {str(policy)!r}\n"
+
+
 def used_between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     return {name: round(after[name] - before[name], 2) for name in after}
 

@@ -1,4 +1,4 @@
-"""The benchmarks run and their counts add up, on tiny inputs. Nothing here is timed."""
+"""The benchmarks run and their counts add up, on tiny inputs, in `make test-soak`. Nothing here is timed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def benchmarks() -> None:
         load_bench(name)
 
 
+@pytest.mark.soak
 def test_intake_counts_every_sentence_and_gives_its_cost_beside_the_peers(shared_data: Path) -> None:
     told = load_bench("intake")(sentences=3_800)
     ours, peer = told["ours"], told["peer"]
@@ -35,6 +36,7 @@ def test_intake_counts_every_sentence_and_gives_its_cost_beside_the_peers(shared
     assert told["ratio"] > 0
 
 
+@pytest.mark.soak
 def test_alert_latency_finds_an_alert_for_each_vessel_that_enters_and_no_datagram_missing() -> None:
     told = load_bench("alert-latency")(seconds=13, per_second=40)
     ours, peer = told["ours"], told["peer"]
@@ -54,6 +56,7 @@ group_interval = "4s"
 """
 
 
+@pytest.mark.soak
 def test_a_small_storm_is_told_whole_in_few_messages_and_its_account_adds_up(server_dir: Callable[[str], Path]) -> None:
     policy = server_dir("storm") / "alerts.toml"
     policy.write_text(QUICK, "utf-8")
@@ -154,6 +157,7 @@ def test_each_vessel_enters_once_and_its_report_before_is_outside() -> None:
     assert entered == 2 * 2 * 10
 
 
+@pytest.mark.soak
 def test_relay_marks_every_row_once_its_message_is_in_a_queue_and_each_alert_reaches_the_team() -> None:
     told = load_bench("relay")(deliveries=240, seconds=1, per_second=40)
     ours, peer = told["ours"], told["peer"]

@@ -32,10 +32,14 @@ async () => {
   const found = [];
   for (const palette of ["day", "dusk", "night"]) {
     document.documentElement.dataset.palette = palette;
+    // of all rules, contrast alone depends on the palette
+    const all = palette === "day";
     const { passes, violations } = await axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+      runOnly: all
+        ? ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        : { type: "rule", values: ["color-contrast"] },
     });
-    if (passes.length < 10) throw new Error(`only ${passes.length} rules applied`);
+    if (passes.length < (all ? 10 : 1)) throw new Error(`only ${passes.length} rules applied`);
     for (const { id, nodes } of violations)
       for (const node of nodes) found.push(`${palette}: ${id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`);
   }
