@@ -3,13 +3,12 @@
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: help up test test-program test-faults test-soak lint setup setup-test bench clean
+.PHONY: help up test test-faults test-soak lint setup setup-test bench clean
 
 help:
 	@echo "make up            set up what is missing, start everything, show the console's address"
 	@echo "make test          set up what tests need and run lint, types, import contracts and the tests"
-	@echo "make test-program  start the whole program, work a day at it, and take it down"
-	@echo "make test-faults   kill, stop and fill what alerts depend on, and count them"
+	@echo "make test-faults   work a day at the whole program; kill, stop and fill what it rests on, and count its alerts"
 	@echo "make test-soak     the long runs, and each benchmark with tiny inputs"
 
 setup:
@@ -30,11 +29,8 @@ lint: setup-test
 test: lint
 	$(RUN)/pytest -m "not (soak or faults or program)" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-program: setup-test
-	$(RUN)/pytest -m program -n 2 --dist loadfile $(ARGS)
-
 test-faults: setup-test
-	$(RUN)/pytest -m faults -n 2 --dist loadfile $(ARGS)
+	$(RUN)/pytest -m "program or faults" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-soak: setup-test
 	$(RUN)/pytest -m soak --timeout=3600 $(ARGS)

@@ -68,14 +68,26 @@ def shared_data() -> Path:
 def endpoints(server_dir: Callable[[str], Path]) -> Iterator[Endpoints]:
     """PostGIS and RabbitMQ: DATABASE_URL and AMQP_URL where set, else private servers for this test run."""
     data_dir = server_dir("services")
-    yield ensure_services(
+    endpoints = ensure_services(
         data_dir,
         database_url=os.environ.get("DATABASE_URL"),
         amqp_url=os.environ.get("AMQP_URL"),
         management_url=os.environ.get("AMQP_MANAGEMENT_URL"),
     )
+    if "DATABASE_URL" not in os.environ:
+        _need_not_outlive_the_machine(endpoints.database_url)
+    yield endpoints
     if not {"DATABASE_URL", "AMQP_URL"} <= os.environ.keys():
         stop_services(data_dir)
+
+
+def _need_not_outlive_the_machine(database_url: str) -> None:
+    """Thousands of databases are made and dropped: nothing of them waits for the disk. A process that is killed loses
+    nothing by that; only a machine that stops would."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        admin.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
