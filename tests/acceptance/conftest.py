@@ -200,4 +200,7 @@ def is_outside(url: str) -> bool:
 def each_told(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The alerts of a message, each as it would have come by itself."""
     others = [each for each in body.get("grouped", {}).get("members", ()) if each["alert_id"] != body["alert_id"]]
-    return [body, *({**body, **each, "area": each["area"] and {"slug": each["area"]}} for each in others)]
+    return [
+        body,
+        *({**body, "acknowledged": None, **each, "area": each["area"] and {"slug": each["area"]}} for each in others),
+    ]
